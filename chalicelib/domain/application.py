@@ -1,0 +1,66 @@
+"""Applications and clusters as the service knows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from chalicelib.domain.version import Stored
+
+
+class Application(Stored):
+    """What a user registers: a name, an owner, a cluster and a document."""
+
+    schema_: int = Field(default=1, alias="schema")
+    id: str
+    name: str
+    description: str = ""
+    owner: str
+    cluster: str
+    #: The document's text as it was given: comments are the user's, and stay.
+    document: str
+    status: Literal["active", "inactive", "deleting", "deleted"] = "active"
+    #: The version it was last restored to or backed up as.
+    current_version: str | None = None
+    created_at: datetime
+    updated_at: datetime
+    #: Health by workload as last observed.
+    health: tuple[WorkloadHealth, ...] = ()
+    observed_at: datetime | None = None
+
+
+class WorkloadHealth(Stored):
+    """One workload: how many of its pods are ready, of how many wanted."""
+
+    kind: str
+    namespace: str
+    name: str
+    wanted: int
+    ready: int
+    message: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether everything wanted is ready."""
+        return self.ready >= self.wanted
+
+
+class ClusterRecord(Stored):
+    """A registered cluster. Its credentials are stored apart, encrypted, and never shown."""
+
+    schema_: int = Field(default=1, alias="schema")
+    id: str
+    name: str
+    #: Where credentials come from: a stored kubeconfig, the runner's own kubeconfig, or the pod's account.
+    source: Literal["stored", "kubeconfig", "in-cluster"]
+    context: str = ""
+    server: str = ""
+    connections: int = 16
+    pods_amount: int = 2
+    created_at: datetime
+    updated_at: datetime
+
+
+Application.model_rebuild()
