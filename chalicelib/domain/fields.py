@@ -240,6 +240,8 @@ class Written:
     what: str
     show: Callable[[Any], str] = str
     pattern: str | None = None
+    #: A unit that a bare number lacks.
+    unit: str | None = None
 
     def validate(self, value: object) -> Any:
         """The value itself, or what its text says."""
@@ -247,7 +249,7 @@ class Written:
         if self.kind not in {str, int} and isinstance(value, self.kind):
             return value
         if not isinstance(value, str):
-            raise PydanticCustomError("written", "{what}", {"what": self.what})
+            raise PydanticCustomError("written", "{what}", {"what": self.what, "unit": self.unit})
         try:
             return self.parse(value)
         except Invalid as invalid:
@@ -268,10 +270,15 @@ class Written:
 Duration = Annotated[
     timedelta,
     Written(
-        parse_duration, timedelta, "a duration such as `30s`, `5m` or `1h`", show_duration, rf"(?=\d){_DURATION}"
+        parse_duration,
+        timedelta,
+        "a duration such as `30s`, `5m` or `1h`",
+        show_duration,
+        pattern=rf"(?=\d){_DURATION}",
+        unit="s",
     ),
 ]
-Size = Annotated[int, Written(parse_size, int, "a size such as `20Gi`", show_size, _SIZE)]
+Size = Annotated[int, Written(parse_size, int, "a size such as `20Gi`", show_size, pattern=_SIZE, unit="Gi")]
 Cron = Annotated[str, Written(parse_cron, str, "a cron expression such as `0 3 * * *`")]
 TimeZone = Annotated[ZoneInfo, Written(parse_timezone, ZoneInfo, "a time zone such as `Europe/Berlin`")]
 DailyWindow = Annotated[
