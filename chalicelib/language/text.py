@@ -82,14 +82,16 @@ def _readable(text: str | bytes) -> str:
         length = len(text.encode(errors="replace"))
     if length > MOST_BYTES:
         raise one_problem(Problem("", f"The text is too long: {MOST_BYTES // 1024} KiB is the most.", 1, 1))
-    if not isinstance(text, str):
-        try:
-            text = text.decode("utf-8")
-        except UnicodeDecodeError as error:
-            place = syntax.place_at(text[: error.start].decode("utf-8"), error.start)
-            problem = Problem("", "The text is not UTF-8.", *place, hint="save the file as UTF-8")
-            raise one_problem(problem) from error
-    return _without_stray(text.removeprefix("\ufeff"))
+    return _without_stray((text if isinstance(text, str) else _decoded(text)).removeprefix("\ufeff"))
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        place = syntax.place_at(before, len(before))
+        raise one_problem(Problem("", "The text is not UTF-8.", *place, hint="save the file as UTF-8")) from error
 
 
 def _without_stray(text: str) -> str:
