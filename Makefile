@@ -1,0 +1,59 @@
+# Every target works on a fresh Debian 12 with Python 3.11: what is missing is installed by the targets themselves.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAGE ?= dev
+# Tests run in parallel where they do not share a cluster; see tests/README.md.
+PYTEST_ARGS ?=
+
+.PHONY: help setup cluster cluster-down demo test unit lint format package bench clean
+
+help: ## Explain every target
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## Prepare .venv with everything, and the `mainstay` command in it
+
+.venv/.ready: requirements.txt requirements-local.txt requirements-dev.txt constraints.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed (set PYTHON=…)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { apt-get update -q && apt-get install -qy python3-venv && $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+cluster: setup ## Start the test cluster (an API server and a node) and say how to use it
+	@$(BIN)/python -m tests.harness up
+
+cluster-down: setup ## Stop the test cluster and leave nothing behind
+	@$(BIN)/python -m tests.harness down
+
+demo: setup ## Show the main job on a real cluster: version, damage, plan, restore, undo, a killed worker
+	@$(BIN)/python -m tests.demo
+
+test: setup ## Run all tests: unit, contract, cluster and end to end
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+unit: setup ## Run the tests that need nothing but Python (seconds)
+	@$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
+
+lint: setup ## Check style, types and the arrows between the folders
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: setup ## Put the code into the house's format
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+package: setup ## Package for AWS Lambda and check the sizes against AWS's limits
+	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-central-1} $(BIN)/chalice package --stage $(STAGE) dist/$(STAGE)
+	@$(BIN)/python infra/package_size.py dist/$(STAGE)
+
+bench: setup ## Measure against the raw limit of the same API server, and print ratios
+	@$(BIN)/python -m bench
+
+clean: ## Remove what the targets made here (not the test cluster's cache)
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
