@@ -1,0 +1,142 @@
+"""What the API server said no to, as an error of the domain: object, request and the server's own words.
+
+Two things are kept out of those words: the contents of Secrets (a server quotes what it cannot accept), and walls
+of text (an immutable pod template is quoted whole).
+"""
+
+from __future__ import annotations
+
+import email.utils
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from chalicelib.cluster.transport import Response
+from chalicelib.domain.errors import ClusterError, ClusterRefused
+
+#: Characters of the server's message that are kept.
+LONGEST = 1500
+
+_PATH = re.compile(
+    r"/(?:api/(?P<core>[^/]+)|apis/(?P<group>[^/]+)/(?P<version>[^/]+))"
+    r"(?:/namespaces/(?P<namespace>[^/]+)(?=/[^/]))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>.+))?"
+)
+
+# What the server says of these without a look at the body it was sent.
+_ABOUT_THE_OBJECT = frozenset({401, 404, 405, 409, 410, 429})
+_RBAC = re.compile(r"is forbidden: User .* cannot [a-z]+ resource")
+_WEBHOOK_CALL = re.compile(r"failed calling webhook|conversion webhook for .* failed")
+
+
+def refused(response: Response, verb: str, path: str) -> ClusterRefused:
+    """The error for an answer of 300 and above.
+
+    `details["outcome"]` is `refused` (nothing was changed) or `unknown` (a 5xx that can come after the deed).
+    """
+    status = _status(response)
+    reason = str(status.get("reason") or _PLAIN.get(response.status, "Unknown"))
+    details = status.get("details") or {}
+    message, causes = _words(response.status, status, details, is_secret(path))
+    error = ClusterRefused(
+        f"{verb} {subject(path)}: the API server answered {response.status} {reason}{message}",
+        http_status=response.status,
+        reason=reason,
+        request=f"{verb} {path}",
+        causes=causes,
+        retry_after=retry_after(response, details),
+    )
+    unknown = response.status >= 500 and not _WEBHOOK_CALL.search(str(status.get("message") or ""))
+    error.details["outcome"] = "unknown" if unknown else "refused"
+    if response.status == 410:
+        # Where a list whose moment is forgotten may go on (see `listing`).
+        error.details["continue"] = str((status.get("metadata") or {}).get("continue") or "")
+    return error
+
+
+def outcome_unknown(error: ClusterError) -> bool:
+    """Whether the write that failed with this may have been done all the same: settle it by reading."""
+    return error.details.get("outcome") == "unknown"
+
+
+def subject(path: str) -> str:
+    """What a path names, for people: `deployments.apps shop/web`, `secrets in shop`, or the path itself."""
+    match = _PATH.fullmatch(path)
+    if match is None:
+        return path
+    kind = f"{match['plural']}.{match['group']}" if match["group"] else match["plural"]
+    if match["sub"]:
+        kind = f"{kind} ({match['sub']})"
+    namespace, name = match["namespace"], match["name"]
+    if name:
+        return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+    return f"{kind} in {namespace}" if namespace else kind
+
+
+def is_secret(path: str) -> bool:
+    """Whether a path names Secrets, whose contents no error may show."""
+    match = _PATH.fullmatch(path)
+    return match is not None and not match["group"] and match["plural"] == "secrets"
+
+
+def retry_after(response: Response, details: dict[str, Any] | None = None) -> float | None:
+    """Seconds the server asks to wait, from the header (seconds or a date) or the Status."""
+    text = response.headers.get("retry-after", "")
+    if text:
+        try:
+            return max(float(text), 0.0)
+        except ValueError:
+            pass
+        try:
+            at = email.utils.parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        return max((at - datetime.now(UTC)).total_seconds(), 0.0) if at.tzinfo else None
+    seconds = (details or {}).get("retryAfterSeconds")
+    return float(seconds) if isinstance(seconds, int | float) and seconds > 0 else None
+
+
+_PLAIN = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 429: "TooManyRequests"}
+
+
+def _status(response: Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and body.get("kind") == "Status":
+        return body
+    # Not the API server's way to answer: a proxy before it, or a page.
+    return {"message": response.data[:300].decode("utf-8", "replace").strip()}
+
+
+def _words(
+    code: int,
+    status: dict[str, Any],
+    details: dict[str, Any],
+    secret: bool,  # noqa: FBT001  # private
+) -> tuple[str, list[tuple[str, str]]]:
+    """`": message"` or `"."`, and the causes."""
+    said = str(status.get("message") or "")
+    causes = [
+        (str(cause.get("field") or ""), str(cause.get("message") or cause.get("reason") or ""))
+        for cause in details.get("causes") or []
+        if isinstance(cause, dict)
+    ]
+    harmless = code in _ABOUT_THE_OBJECT or code >= 500 or (code == 403 and _RBAC.search(said))
+    if secret and not harmless:
+        kinds = {str(cause.get("reason") or "") for cause in details.get("causes") or [] if isinstance(cause, dict)}
+        fields = ", ".join(sorted({field for field, _ in causes if field}))
+        about = f" {'/'.join(sorted(kinds - {''}))} at {fields}" if fields else ""
+        return (
+            f"{about} (its words are left out, because they can quote a Secret's content).",
+            [(field, "left out: a Secret's content") for field, _ in causes],
+        )
+    hint = _HINTS.get(code, "")
+    return (f": {_short(said)}{hint}" if said else f".{hint}"), [(field, _short(text)) for field, text in causes]
+
+
+_HINTS = {401: " The credentials are not accepted: they may have ended, or belong to another cluster."}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST * 2 // 3]} … {text[-LONGEST // 3 :]}"
