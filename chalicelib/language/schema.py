@@ -7,9 +7,13 @@ says the rest. It never refuses what the loader accepts.
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema
+
 from chalicelib.domain.document import Document
+from chalicelib.domain.fields import show_duration
 
 #: Where the schema is published; its number is the language's version.
 SCHEMA_ID = "https://mainstay.dev/schema/application-v1.json"
@@ -26,9 +30,16 @@ _RULES: dict[str, dict[str, Any]] = {
 }
 
 
+class _Generator(GenerateJsonSchema):
+    """Pydantic's own generator would show durations in ISO 8601, which documents do not use."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return show_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+
 def json_schema() -> dict[str, Any]:
     """The schema of documents (JSON Schema 2020-12). The same at every call."""
-    generated = Document.model_json_schema(by_alias=True, mode="validation")
+    generated = Document.model_json_schema(by_alias=True, mode="validation", schema_generator=_Generator)
     definitions = {name: _tidy(part) | _RULES.get(name, {}) for name, part in generated.pop("$defs").items()}
     root = _tidy(generated)
     root["title"] = "Application of Mainstay"

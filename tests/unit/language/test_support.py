@@ -1,0 +1,68 @@
+"""What this release does not carry out is refused in words, never ignored."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.domain.errors import Invalid
+from chalicelib.language.loader import load, read
+from chalicelib.language.support import LATER, accept, unsupported
+from tests.unit.language.samples import EVERYTHING, LEAST, with_spec
+
+
+def test_a_document_that_is_silent_is_carried_out_whole() -> None:
+    assert unsupported(load(LEAST)) == []
+    assert accept(LEAST).document == load(LEAST)
+
+
+def test_the_full_sample_uses_exactly_the_sections_that_come_later_each_at_its_line() -> None:
+    loaded = read(EVERYTHING)
+    lines = EVERYTHING.splitlines()
+    found = unsupported(loaded.document, loaded.positions)
+    assert [problem.path for problem in found] == [
+        "spec.state.closure",
+        "spec.state.dumps",
+        "spec.state.volumes",
+        "spec.state.images",
+        "spec.state.hooks",
+        "spec.backup",
+        "spec.restore.order",
+        "spec.restore.rewrite",
+        "spec.drill",
+    ]
+    for problem in found:
+        assert problem.line is not None
+        assert problem.column is not None
+        name = problem.path.rpartition(".")[2]
+        assert lines[problem.line - 1][problem.column - 1 :].startswith(f"{name}:")
+        assert problem.message.startswith("This is understood but not carried out by this release: ")
+        assert problem.hint
+
+
+def test_the_full_sample_uses_every_section_of_the_table() -> None:
+    assert {problem.path for problem in unsupported(load(EVERYTHING))} == {later.path for later in LATER}
+
+
+@pytest.mark.parametrize("part", ["restore: {order: [], rewrite: []}", "restore: {health: {checks: []}}"])
+def test_a_section_that_asks_for_nothing_is_accepted(part: str) -> None:
+    assert unsupported(load(with_spec(part))) == []
+
+
+def test_values_that_ask_for_nothing_are_accepted() -> None:
+    text = LEAST + "    closure: none\n    images: none\n    dumps: []\n    volumes: []\n    hooks: {before: []}\n"
+    assert unsupported(load(text)) == []
+
+
+def test_accepting_refuses_with_every_section_at_once() -> None:
+    with pytest.raises(Invalid) as caught:
+        accept(EVERYTHING)
+    assert len(caught.value.problems) == len(LATER)
+    assert "line 12, column 5: spec.state.closure: " in caught.value.message
+
+
+def test_health_checks_and_the_rest_of_restore_are_carried_out() -> None:
+    text = with_spec(
+        "restore: {mode: merge, protect: [Secret], safety: required, onFailure: keep, health: {timeout: 1m, "
+        "checks: [{pod: {labels: a}, command: [id]}]}}"
+    )
+    assert unsupported(load(text)) == []
