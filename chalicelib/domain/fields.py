@@ -227,7 +227,7 @@ def parse_pointer(text: str) -> str:
 def parse_argument(text: str) -> str:
     """One word of a command: any text without a NUL character, which no process can be given."""
     if "\x00" in text or len(text) > 32_768:
-        raise Invalid("A word of a command is at most 32768 characters, and has no NUL character in it.")
+        raise Invalid("An argument of a command is at most 32768 characters, without any NUL character.")
     return text
 
 
@@ -296,6 +296,6 @@ ClusterName = Annotated[str, Written(parse_cluster, str, "the name of a register
 Group = Annotated[str, Written(parse_group, str, "an API group such as `apps`", show_group)]
 Webhook = Annotated[str, Written(parse_webhook, str, "a web address in text")]
 Pointer = Annotated[str, Written(parse_pointer, str, "a JSON Pointer such as `/spec/replicas`")]
-Argument = Annotated[str, Written(parse_argument, str, "a word of a command in text")]
+Argument = Annotated[str, Written(parse_argument, str, "an argument of a command in text")]
 #: A command and its arguments, run without a shell.
 Command = Annotated[tuple[Argument, ...], Len(1, 256)]
