@@ -32,7 +32,7 @@ def nearest(word: str, known: Sequence[str]) -> str | None:
     if len(word) > 40:
         return None
     by_lower = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.7)
     return f"did you mean `{by_lower[found[0]]}`?" if found else None
 
 
@@ -180,6 +180,10 @@ def _unknown_value(path: Path, value: object) -> _Said:
 
 def _as_text(path: Path, value: object, places: Places, context: dict[str, Any]) -> str | None:
     """How to write as text what YAML read as something else."""
+    if isinstance(value, dict) and len(value) <= 4 and all(isinstance(member, str) for member in value.values()):
+        # Such as `labels: {app: web}`, which is how manifests write it.
+        pairs = ",".join(f"{name}={member}" for name, member in value.items())
+        return f'write "{pairs}"' if "selector" in context["what"] and 0 < len(pairs) <= 80 else None
     if not isinstance(value, bool | int | float):
         return None
     written = places.sources.get(path, str(value))

@@ -36,7 +36,7 @@ class Schedule(Part):
         if self.every is not None and self.cron is not None:
             raise refusal("`every` and `cron` exclude each other: keep one of them.", "cron")
         if self.every is not None and self.every < timedelta(minutes=1):
-            raise refusal("Every minute is the most often.", "every")
+            raise refusal("Once a minute is the most often.", "every")
         if self.every is None and self.cron is None:
             for name in ("timezone", "jitter", "window"):
                 if getattr(self, name) is not None:

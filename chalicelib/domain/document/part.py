@@ -25,9 +25,7 @@ def refusal(sentence: str, *at: str | int, hint: str | None = None) -> PydanticC
 class Part(BaseModel):
     """A part of the document: camelCase names, nothing unknown, unchangeable."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid", arbitrary_types_allowed=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid")
 
 
 class PodRef(Part):

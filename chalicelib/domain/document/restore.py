@@ -99,6 +99,10 @@ class Rewrite(Part):
         for member in ("apiVersion", "kind"):
             if member in (self.merge_patch or {}):
                 raise refusal(f"A rewrite cannot change the `{member}` of an object.", "mergePatch", member)
+            for number, operation in enumerate(self.json_patch or ()):
+                if operation.path == f"/{member}" and operation.op != "test":
+                    place = ("jsonPatch", number, "path")
+                    raise refusal(f"A rewrite cannot change the `{member}` of an object.", *place)
         return self
 
 

@@ -146,7 +146,7 @@ WRONG = [
     (LEAST.replace("name: shop", "name: Shop"), "metadata.name", 3, 18, "cannot be a name here", None),
     (LEAST.replace("[shop]", '["shop-*"]'), "spec.state.objects[0].namespaces[0]", 7, 22, "exact names in this release", None),
     (with_spec("backup: {every: PT1H}"), "spec.backup.every", 8, 19, "`PT1H` is not a duration", None),
-    (with_spec("backup: {every: 30s}"), "spec.backup.every", 8, 19, "Every minute is the most often", None),
+    (with_spec("backup: {every: 30s}"), "spec.backup.every", 8, 19, "Once a minute is the most often", None),
     (with_spec("backup: {every: 0s}"), "spec.backup.every", 8, 19, "longer than nothing", None),
     (with_spec("backup: {every: 9999w}"), "spec.backup.every", 8, 19, "ten years", None),
     (with_spec("backup: {quota: 20GB}"), "spec.backup.quota", 8, 19, "`20GB` is not a size", None),
@@ -162,7 +162,7 @@ WRONG = [
     (with_scopes("kinds: [Ab.C_D]"), "spec.state.objects[1].kinds[0]", 8, 17, "API group", None),
     (with_scopes("{namespaces: [a], names: [a/b]}"), "spec.state.objects[1].names[0]", 8, 35, "name of an object", None),
     (with_scopes("{namespaces: [a], labels: 'a in (b'}"), "spec.state.objects[1].labels", 8, 35, "the text ends", None),
-    (with_scopes("{namespaces: [a], labels: {a: b}}"), "spec.state.objects[1].labels", 8, 35, "selector in text", None),
+    (with_scopes("{namespaces: [a], labels: {a: b}}"), "spec.state.objects[1].labels", 8, 35, "selector in text", 'write "a=b"'),
     # rules between fields
     (LEAST.replace("namespaces: [shop]", "labels: a"), "spec.state.objects[0]", 7, 9, "selects nothing", None),
     (LEAST.replace("- namespaces: [shop]", "[]"), "spec.state.objects", 7, 7, "at least one entry", None),
@@ -183,6 +183,7 @@ WRONG = [
     (with_spec("restore: {rewrite: [{match: {kind: A}}]}"), "spec.restore.rewrite[0]", 8, 23, "exactly one of", None),
     (with_spec("restore: {rewrite: [{match: {}, mergePatch: {a: 1}}]}"), "spec.restore.rewrite[0].match", 8, 31, "at least one of", None),
     (with_spec("restore: {rewrite: [{match: {kind: A}, mergePatch: {kind: B}}]}"), "spec.restore.rewrite[0].mergePatch.kind", 8, 61, "cannot change the `kind`", None),
+    (with_spec("restore: {rewrite: [{match: {kind: A}, jsonPatch: [{op: remove, path: /kind}]}]}"), "spec.restore.rewrite[0].jsonPatch[0].path", 8, 73, "cannot change the `kind`", None),
     (with_spec("restore: {rewrite: [{match: {kind: A}, jsonPatch: [{op: add, path: /a}]}]}"), "spec.restore.rewrite[0].jsonPatch[0]", 8, 54, "`add` needs `value`", None),
     (with_spec("restore: {rewrite: [{match: {kind: A}, jsonPatch: [{op: move, path: /a}]}]}"), "spec.restore.rewrite[0].jsonPatch[0]", 8, 54, "`move` needs `from`", None),
     (with_spec("restore: {rewrite: [{match: {kind: A}, jsonPatch: [{op: remove, path: /a, value: 1}]}]}"), "spec.restore.rewrite[0].jsonPatch[0].value", 8, 84, "takes no `value`", None),
@@ -238,6 +239,10 @@ def test_the_scratch_namespace_of_drills_is_never_one_of_the_applications_own_ev
     text = LEAST.replace("[shop]", "[shop, shop-drill]") + "  drill: {every: 1w}\n"
     problem = only_problem(text)
     assert (problem.path, problem.line, problem.column) == ("spec.drill.namespace", 8, 10)
+
+
+def test_no_guess_is_made_where_it_would_be_dangerous() -> None:
+    assert only_problem(with_spec("restore: {safety: on}")).hint is None
 
 
 def test_a_secret_in_a_web_address_is_never_repeated() -> None:
