@@ -1,0 +1,14 @@
+"""The Chalice application: it registers blueprints and triggers, and decides nothing."""
+
+from __future__ import annotations
+
+from chalice.app import Chalice
+
+from chalicelib.entrypoints.api.blueprints import BLUEPRINTS
+from chalicelib.entrypoints.api.routing import one_shape
+
+app = Chalice(app_name="mainstay")
+app.register_middleware(one_shape, "http")
+
+for blueprint in BLUEPRINTS:
+    app.register_blueprint(blueprint)

@@ -1,0 +1,121 @@
+"""Finds what is due in the wake index and has it done: the runner's workers.
+
+    API thread ── Engine.start ── nudge ─┐
+                                         ▼
+    ticking thread ── due entries ── pool of workers ── Engine.handle
+
+A nudge only makes the ticking thread look at once; what there is to do it reads from the index, as it does anyway
+every few seconds. So nothing is lost with a nudge, and other processes' operations are found too.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+from chalicelib.domain.errors import MainstayError
+
+if TYPE_CHECKING:
+    from chalicelib.engine.engine import Engine
+    from chalicelib.engine.work import Budget
+    from chalicelib.store.wake import Entry
+
+_log = logging.getLogger("mainstay.pump")
+
+#: Between two looks into the wake index that nobody asked for, and after a look or an entry that failed. Seconds.
+INTERVAL = 2.0
+PAUSE = 5.0
+
+
+class Pump:
+    """Works for up to `workers` applications at the same time. One for each process."""
+
+    def __init__(
+        self,
+        engine: Callable[[], Engine],
+        budget: Callable[[], Budget],
+        *,
+        workers: int = 4,
+        interval: float = INTERVAL,
+    ) -> None:
+        self._engine = engine
+        self._new_budget = budget
+        self._budget: Budget | None = None
+        self._interval = interval
+        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="mainstay-worker")
+        self._ticking = threading.Thread(target=self._tick, name="mainstay-pump", daemon=True)
+        self._look = threading.Event()
+        self._stopping = threading.Event()
+        #: Entries in hand by key, and keys that failed with the time from which they may be tried again.
+        self._in_hand: dict[str, Future[None]] = {}
+        self._paused: dict[str, float] = {}
+
+    def start(self) -> Pump:
+        """Begin to look for work."""
+        self._ticking.start()
+        return self
+
+    def nudge(self, _application: str = "", _operation: str = "") -> None:
+        """Look into the wake index now."""
+        self._look.set()
+
+    def stop(self) -> None:
+        """Take nothing new, and have what runs stop at its next piece of work. Returns at once."""
+        self._stopping.set()
+        self._look.set()
+        if self._budget is not None:
+            self._budget.stop()
+
+    def join(self, seconds: float) -> bool:
+        """After `stop`: wait until nothing runs any more, `seconds` at most; whether that was so."""
+        self._ticking.join(seconds)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        wait(list(self._in_hand.values()), timeout=seconds)
+        return all(future.done() for future in list(self._in_hand.values())) and not self._ticking.is_alive()
+
+    def _tick(self) -> None:
+        while not self._stopping.is_set():
+            self._look.clear()
+            try:
+                self._take_due()
+                pause = self._interval
+            except MainstayError as error:
+                _log.warning("cannot look for work: %s", error.message)
+                pause = PAUSE
+            except Exception:  # noqa: BLE001 - the pump must outlive whatever it meets
+                _log.exception("unexpected error while looking for work")
+                pause = PAUSE
+            self._look.wait(pause)
+
+    def _take_due(self) -> None:
+        engine = self._engine()
+        if self._budget is None:
+            self._budget = self._new_budget()
+        now = time.monotonic()
+        for entry in engine.due():
+            if self._stopping.is_set():
+                return
+            if entry.key in self._in_hand or self._paused.get(entry.key, 0.0) > now:
+                continue
+            self._paused.pop(entry.key, None)
+            future = self._pool.submit(self._handle, engine, entry, self._budget)
+            self._in_hand[entry.key] = future
+            future.add_done_callback(lambda _done, key=entry.key: self._put_down(key))  # type: ignore[misc]
+
+    def _put_down(self, key: str) -> None:
+        self._in_hand.pop(key, None)
+        self._look.set()
+
+    def _handle(self, engine: Engine, entry: Entry, budget: Budget) -> None:
+        try:
+            engine.handle(entry, budget)
+        except MainstayError as error:
+            _log.warning("will be tried again: %s", error.message)
+            self._paused[entry.key] = time.monotonic() + PAUSE
+        except Exception:  # noqa: BLE001 - one entry must not stop the others
+            _log.exception("unexpected error; will be tried again")
+            self._paused[entry.key] = time.monotonic() + PAUSE

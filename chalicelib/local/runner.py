@@ -1,0 +1,147 @@
+"""`mainstay serve`: everything on one machine, in one command."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+from chalicelib import bootstrap
+from chalicelib.domain.errors import MainstayError
+from chalicelib.local.first_start import Prepared, prepare
+from chalicelib.local.pump import Pump
+from chalicelib.settings import Settings, unknown_names
+
+#: Variables of the name's form that are read elsewhere: by the command line, and by tests.
+_ELSEWHERE = ("MAINSTAY_TOKEN_FILE", "MAINSTAY_OUTPUT")
+
+
+class Taken(MainstayError):
+    """The runner cannot listen where it should."""
+
+    code = "cannot-listen"
+
+
+def serve(environment: Mapping[str, str] = os.environ, out: TextIO | None = None, err: TextIO | None = None) -> None:
+    """Serve until a signal ends it. What is wrong is raised as a `MainstayError`: a sentence, not a trace."""
+    out, err = out or sys.stdout, err or sys.stderr
+    for sentence in unknown_names(environment, _ELSEWHERE):
+        print(f"warning: {sentence}", file=err)
+    # Listening comes first: where it cannot listen, nothing is made.
+    listener = listen(Settings.read(environment).listen)
+    try:
+        prepared = prepare(environment)
+        os.environ.update(prepared.environment)
+        recovery_key = bootstrap.make_repository(prepared.settings)
+        _greet(prepared, listener, recovery_key, out)
+        _configure_logging(err)
+    except BaseException:
+        listener.close()
+        raise
+    _run(prepared.settings, listener.detach())
+
+
+def listen(address: str) -> socket.socket:
+    """A socket that listens at `host:port`; `Taken` says why if it cannot."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise Taken(f"MAINSTAY_LISTEN={address}: {host} is no address of this machine ({error.strerror}).") from error
+    try:
+        # After a restart old connections may linger; another listener is still refused.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Taken(
+                f"Port {port} on {host} is taken: another Mainstay or another program listens there. "
+                f"Stop it, or choose another with MAINSTAY_LISTEN={host}:{int(port) + 1}."
+            ) from error
+        raise Taken(
+            f"Mainstay cannot listen on {address}: {error.strerror}. Choose another MAINSTAY_LISTEN."
+        ) from error
+    return listener
+
+
+class AppRunner:
+    """The app and the pump in one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pump: Pump | None = None
+
+    def wsgi(self, body_read: Callable[[Any], None]) -> Any:
+        """The WSGI application."""
+        from app import app
+        from chalicelib.local.wsgi import Gateway
+
+        return Gateway(app, body_read)
+
+    def start(self) -> None:
+        """Begin to work. Called in the process that works, after the fork."""
+        from chalicelib.engine.work import Budget
+
+        pump = Pump(lambda: bootstrap.services().engine, Budget, workers=self._settings.workers)
+        bootstrap.services().engine.nudge = pump.nudge
+        self._pump = pump.start()
+
+    def stop(self) -> None:
+        """Take nothing new. Called from a signal's handler: it only sets flags."""
+        if self._pump is not None:
+            self._pump.stop()
+
+    def join(self, seconds: float) -> bool:
+        """Wait for what runs to stop."""
+        return self._pump is None or self._pump.join(seconds)
+
+
+def _run(settings: Settings, listener: int) -> None:
+    from chalicelib.local.server import Server
+
+    try:
+        Server(settings, listener, AppRunner(settings)).run()
+    except SystemExit as ending:  # gunicorn's parent ends with this, also when all went well
+        if ending.code:
+            raise MainstayError(f"The server ended with status {ending.code}.") from ending
+
+
+def _greet(prepared: Prepared, listener: socket.socket, recovery_key: str | None, out: TextIO) -> None:
+    host, port = listener.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    lines = [f"Mainstay listens on {url}", f"  repository   {prepared.settings.repository}"]
+    if prepared.token_file is not None:
+        lines.append(f"  token        {prepared.token_file}")
+    if prepared.settings.passphrase_file is not None:
+        lines.append(f"  passphrase   {prepared.settings.passphrase_file}")
+    lines.append(f"  API          {url}/openapi.json, docs/api.md")
+    if prepared.made:
+        lines.append(f"  made now     {', '.join(str(path) for path in prepared.made)}")
+    if recovery_key is not None:
+        lines += [
+            "",
+            "  Recovery key (shown this once; write it down and keep it away from this machine):",
+            "",
+            f"      {recovery_key}",
+            "",
+            "  It opens the repository when the passphrase is lost.",
+        ]
+    print("\n".join(lines), file=out, flush=True)
+
+
+def _configure_logging(err: TextIO) -> None:
+    handler = logging.StreamHandler(err)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("mainstay").setLevel(logging.INFO)
+    logging.getLogger("chalicelib").setLevel(logging.INFO)

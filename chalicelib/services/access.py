@@ -1,0 +1,47 @@
+"""Who asks. One administrator for now, known by a token; accounts come later and replace what is behind this."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from chalicelib.domain.errors import Unauthenticated
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who a request comes from: `name` as operations and owners record it, `role` as rights are decided by."""
+
+    name: str
+    role: str
+
+
+ADMINISTRATOR = Asker("admin", "admin")
+
+
+class Access:
+    """Knows the tokens."""
+
+    def __init__(self, admin_token: SecretStr | None) -> None:
+        # Digests have one length, so that comparing them tells nothing, not even the token's length.
+        self._admin = None if admin_token is None else _digest(admin_token.get_secret_value())
+
+    def identify(self, token: str) -> Asker:
+        """Whose token this is; `Unauthenticated` if nobody's, with the same words for every wrong one."""
+        if self._admin is None:
+            raise Unauthenticated(
+                "No administrator token is set, so nobody can sign in: set MAINSTAY_ADMIN_TOKEN or "
+                "MAINSTAY_ADMIN_TOKEN_FILE and start the service again."
+            )
+        if not token:
+            raise Unauthenticated("A token is needed: send `Authorization: Bearer <token>`.")
+        if not hmac.compare_digest(_digest(token), self._admin):
+            raise Unauthenticated("The token is not valid.")
+        return ADMINISTRATOR
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
