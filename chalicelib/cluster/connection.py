@@ -49,7 +49,7 @@ def load_kubeconfig(text_or_path: str | Path, context: str | None = None) -> Con
         names = ", ".join(_names(merged, "contexts")) or "none"
         raise ClusterNotConfigured(f"{where} has no current-context. Name one of its contexts: {names}.")
     source = f"the context {chosen} of {where}"
-    members = _named(merged, "contexts", chosen, where).members.get("context") or {}
+    members = _members(_named(merged, "contexts", chosen, where), "context", where)
     cluster = _named(merged, "clusters", _text(members.get("cluster")), source)
     user_name = _text(members.get("user"))
     user = _named(merged, "users", user_name, source) if user_name else _Entry({}, None)
@@ -136,7 +136,8 @@ def _names(merged: Mapping[str, Any], section: str) -> list[str]:
 
 def _entries(merged: Mapping[str, Any], section: str) -> list[_Entry]:
     found = []
-    for entry in merged.get(section) or []:
+    listed = merged.get(section)
+    for entry in listed if isinstance(listed, list) else []:
         members, path = getattr(entry, "value", entry), getattr(entry, "path", None)
         if isinstance(members, dict):
             found.append(_Entry(members, Path(path).absolute() if path else None))
@@ -186,7 +187,7 @@ def _connect(source: str, context: str, namespace: str, cluster: _Entry, user: _
         proxy=_proxy(source, server, _text(cluster.members.get("proxy-url"))),
         context=context,
         namespace=namespace,
-        impersonation=_impersonation(user.members),
+        impersonation=_impersonation(source, user.members),
         warnings=tuple(warnings),
     )
 
@@ -212,6 +213,7 @@ def _server(source: str, cluster: Mapping[str, Any]) -> str:
     try:
         parts = urlsplit(server)
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+        valid = valid and server.isprintable() and " " not in server
     except ValueError:
         valid = False
     if not valid:
@@ -287,15 +289,21 @@ def _environment_proxy(server: str) -> str:
     return getproxies().get(parts.scheme, "")
 
 
-def _impersonation(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    headers = []
+def _impersonation(source: str, user: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    headers: list[tuple[str, str]] = []
+    groups, extra = user.get("as-groups") or [], user.get("as-user-extra") or {}
+    if not isinstance(groups, list) or not isinstance(extra, dict):
+        raise ClusterNotConfigured(f"{source}: as-groups is a list of names, as-user-extra a mapping of lists.")
     if user.get("as"):
         headers.append(("Impersonate-User", _text(user["as"])))
     if user.get("as-uid"):
         headers.append(("Impersonate-Uid", _text(user["as-uid"])))
-    headers.extend(("Impersonate-Group", _text(group)) for group in user.get("as-groups") or [])
-    for name, values in (user.get("as-user-extra") or {}).items():
-        headers.extend((f"Impersonate-Extra-{name}", _text(value)) for value in values or [])
+    headers.extend(("Impersonate-Group", _text(group)) for group in groups)
+    for name, values in extra.items():
+        each = values if isinstance(values, list) else [values]
+        headers.extend((f"Impersonate-Extra-{name}", _text(value)) for value in each)
+    if not all(name.isprintable() and value.isprintable() and value.isascii() for name, value in headers):
+        raise ClusterNotConfigured(f"{source}: whom to act as (as, as-groups, …) must be plain ASCII text.")
     return tuple(headers)
 
 

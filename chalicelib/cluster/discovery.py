@@ -118,7 +118,7 @@ def refresh(client: Client, *, deadline: float | None = None) -> Discovery:
     """Ask now."""
     at = now()
     found = [_aggregated(client, root, deadline) for root in ("/api", "/apis")]
-    discovery = _choose(
+    discovery = choose(
         [resource for part in found for resource in part.resources],
         [missing for part in found for missing in part.unavailable],
     )
@@ -136,7 +136,7 @@ def _rank(resource: Resource) -> tuple[int, str, str]:
     return (0 if not resource.group else 1 if own else 2, resource.group, resource.kind)
 
 
-def _choose(resources: Iterable[Resource], unavailable: Iterable[Unavailable]) -> Discovery:
+def choose(resources: Iterable[Resource], unavailable: Iterable[Unavailable]) -> Discovery:
     """Each kind once: in the first (preferred) version that serves it, and in one of the groups that share it."""
     served: dict[tuple[str, str], list[Resource]] = {}
     for resource in resources:

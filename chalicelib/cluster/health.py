@@ -216,7 +216,7 @@ def _containers(status: Mapping[str, Any]) -> str:
         if problem:
             return f"container {container.get('name')}: {problem}"
     unready = [container for container in status.get("containerStatuses") or [] if not container.get("ready")]
-    if unready and all((each.get("state") or {}).get("running") for each in unready):
+    if unready and all("running" in (each.get("state") or {}) for each in unready):
         return f"container {unready[0].get('name')}: runs, but its readiness probe does not pass"
     return ""
 

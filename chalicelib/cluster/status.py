@@ -110,7 +110,7 @@ def _allowed_on_all(client: Client, verb: str, namespace: str, deadline: float |
 
 
 def _rules(client: Client, namespace: str, deadline: float | None) -> list[Mapping[str, Any]] | None:
-    """The rules that hold in a namespace (those of the whole cluster among them), `None` if they are not all known."""
+    """The rules that hold in a namespace, the cluster's among them; `None` if they are not all known."""
     status = _ask(client, "SelfSubjectRulesReview", {"namespace": namespace}, deadline)
     return None if status.get("incomplete") else list(status.get("resourceRules") or [])
 

@@ -145,6 +145,8 @@ def _pool(connection: Connection, context: ssl.SSLContext, connections: int) -> 
     if connection.address.scheme == "https":
         options["ssl_context"] = context
         if connection.insecure:
+            # Said once in `Connection.warnings`, not at every request.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             options["assert_hostname"] = False
         elif connection.tls_server_name:
             options["server_hostname"] = connection.tls_server_name

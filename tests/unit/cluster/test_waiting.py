@@ -1,0 +1,84 @@
+"""Every wait ends, and says what it waited for."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.cluster.waiting import namespace_contents, not_established, still_there, unready, until
+from chalicelib.domain.application import WorkloadHealth
+from chalicelib.domain.errors import Cancelled, DeadlineExceeded
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+def test_a_wait_ends_when_nothing_is_missing() -> None:
+    clock, said = Clock(), ["two left", "one left", ""]
+    until(lambda: said.pop(0), "them", timeout=10, sleep=clock.sleep, clock=clock)
+    assert said == []
+    assert clock.at < 1
+
+
+def test_a_wait_that_takes_too_long_says_what_it_waited_for() -> None:
+    clock = Clock()
+    with pytest.raises(DeadlineExceeded) as raised:
+        until(lambda: "one left", "them all", timeout=10, sleep=clock.sleep, clock=clock)
+    assert raised.value.message == "Waited 10 s for them all: one left."
+    assert 8 <= clock.at <= 10
+
+
+def test_a_wait_can_be_left_between_two_looks() -> None:
+    def cancel() -> None:
+        raise Cancelled("by ann")
+
+    clock = Clock()
+    with pytest.raises(Cancelled):
+        until(lambda: "one left", "them", timeout=10, between=cancel, sleep=clock.sleep, clock=clock)
+    assert clock.at == 0
+
+
+def test_who_holds_an_object_back_is_named() -> None:
+    dying = {"metadata": {"deletionTimestamp": "now", "finalizers": ["shop.example.com/keep", "orphan"]}}
+    assert "shop.example.com/keep, orphan" in still_there(dying)
+    assert still_there({"metadata": {"deletionTimestamp": "now"}}) == "it is being deleted"
+    assert still_there({"metadata": {}}) == "it is not being deleted"
+
+
+def test_what_holds_a_namespace_back_is_said() -> None:
+    conditions = [
+        {"type": "NamespaceDeletionDiscoveryFailure", "status": "False", "message": "All resources discovered"},
+        {"type": "NamespaceContentRemaining", "status": "True", "message": "Some resources: widgets has 1 instance"},
+        {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "keep in 1 instance"},
+    ]
+    dying = {"metadata": {"deletionTimestamp": "now"}, "status": {"conditions": conditions}}
+    assert namespace_contents(dying) == "Some resources: widgets has 1 instance; keep in 1 instance"
+
+
+def test_why_a_definition_is_not_served_is_said() -> None:
+    taken = {"type": "NamesAccepted", "status": "False", "message": "widgets is already in use"}
+    assert "widgets is already in use" in not_established({"status": {"conditions": [taken]}})
+    assert "not established" in not_established({})
+    assert not_established({"status": {"conditions": [{"type": "Established", "status": "True"}]}}) == ""
+
+
+def test_unready_workloads_are_named_with_their_reasons() -> None:
+    seen = [
+        WorkloadHealth(kind="Deployment", namespace="shop", name="web", wanted=2, ready=1, message="pod x: crash"),
+        WorkloadHealth(kind="Deployment", namespace="shop", name="api", wanted=1, ready=1),
+    ]
+    assert unready(seen) == "Deployment shop/web has 1 of 2 ready (pod x: crash)"
+    assert unready(seen, {("Deployment", "shop", "api")}) == ""
+    assert unready(seen, {("Deployment", "shop", "gone")}) == "Deployment shop/gone is not there"
+
+
+def test_many_unready_workloads_are_counted() -> None:
+    seen = [WorkloadHealth(kind="Pod", namespace="shop", name=f"p{n}", wanted=1, ready=0) for n in range(9)]
+    assert unready(seen).endswith("; and 6 more")
