@@ -1,0 +1,115 @@
+"""`python -m tests.harness up|down|status`: a cluster that outlives the command."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from tests.harness.access import given_cluster
+from tests.harness.cache import locked, say
+from tests.harness.cluster import Cluster, Options, clusters_root, sweep_abandoned
+from tests.harness.errors import HarnessError
+
+# A start may have to wait for a build that another process does.
+_SECONDS = 20 * 60
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.harness", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start the cluster unless it runs, and say how to use it")
+    up.add_argument("--name", default="dev")
+    up.add_argument("--no-node", action="store_true", help="API server and controllers only: no pod runs")
+    up.add_argument("--version", help="of Kubernetes, such as 1.34.4")
+    down = commands.add_parser("down", help="end the cluster and leave nothing of it")
+    down.add_argument("--name", default="dev")
+    down.add_argument("--all", action="store_true", help="every cluster that `up` started")
+    commands.add_parser("status", help="what runs")
+    given = parser.parse_args(arguments)
+    try:
+        for name in sweep_abandoned():
+            say(f"removed what was left of {name}, whose owner is gone")
+        if given.command == "up":
+            _up(given.name, Options(version=given.version, node=not given.no_node))
+        elif given.command == "down":
+            names = [path.name for path in _standing()] if given.all else [given.name]
+            for name in names:
+                _down(name)
+        else:
+            _status()
+    except HarnessError as error:
+        say(str(error))
+        return 1
+    return 0
+
+
+def _up(name: str, options: Options) -> None:
+    access = given_cluster()
+    if access is not None:
+        access.kubectl("get", "--raw", "/readyz")
+        print(f"MAINSTAY_TEST_KUBECONFIG is set and its cluster is ready; nothing was started.\n{access.kubeconfig}")
+        return
+    directory = clusters_root() / name
+    with locked(f"cluster-{name}", seconds=_SECONDS, waiting=f"another process works on {name!r}; waiting for it"):
+        cluster = _existing(directory)
+        if cluster is not None and cluster.healthy():
+            _same_kind(name, cluster, options)
+        else:
+            if cluster is not None:
+                say(f"{name!r} is not healthy any more: starting it afresh")
+                cluster.stop()
+            cluster = Cluster(directory, options, owned=False)
+            cluster.start()
+    took = cluster.state.took
+    kubectl = cluster.kubectl_program
+    print(
+        f"The cluster {name!r} is ready (Kubernetes {cluster.state.options.version}, started in {took['all']:.1f} s).\n"
+        f"  export KUBECONFIG={cluster.kubeconfig}\n"
+        f"  {kubectl} get nodes,pods -A\n"
+        f"End it with: python -m tests.harness down --name {name}"
+    )
+
+
+def _same_kind(name: str, cluster: Cluster, options: Options) -> None:
+    has = cluster.state.options
+    if has.node != options.node or options.version not in (None, has.version):
+        kind = f"Kubernetes {has.version} {'with' if has.node else 'without'} a node"
+        raise HarnessError(f"{name!r} runs already, as {kind}: `down` it first, or take another --name")
+
+
+def _down(name: str) -> None:
+    with locked(f"cluster-{name}", seconds=120, waiting=f"another process works on {name!r}; waiting for it"):
+        cluster = _existing(clusters_root() / name)
+        if cluster is None:
+            say(f"there is no cluster {name!r}")
+            return
+        cluster.stop()
+        say(f"{name!r} is gone")
+
+
+def _status() -> None:
+    if "MAINSTAY_TEST_KUBECONFIG" in os.environ:
+        print(f"MAINSTAY_TEST_KUBECONFIG={os.environ['MAINSTAY_TEST_KUBECONFIG']}")
+    for directory in sorted(clusters_root().glob("*/")):
+        cluster = _existing(directory)
+        if cluster is None:
+            continue
+        health = "healthy" if cluster.healthy() else "NOT healthy"
+        print(f"{directory.name}: {health}, Kubernetes {cluster.state.options.version}, {cluster.url}")
+        print(f"  KUBECONFIG={cluster.kubeconfig}")
+        for program, runs in cluster.running().items():
+            print(f"  {program}: {'runs' if runs else 'does not run'}")
+
+
+def _standing() -> list[Path]:
+    """The clusters that belong to no process."""
+    found = [(path, _existing(path)) for path in sorted(clusters_root().glob("*/"))]
+    return [path for path, cluster in found if cluster is not None and cluster.state.owner is None]
+
+
+def _existing(directory: Path) -> Cluster | None:
+    return Cluster.load(directory) if (directory / "cluster.json").exists() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

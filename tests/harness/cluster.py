@@ -1,0 +1,361 @@
+"""A Kubernetes cluster of one machine: etcd, API server, controllers and, if wanted, a node.
+
+Everything listens on 127.0.0.1, on ports that were free, and is kept in one directory, so several clusters
+stand side by side. What is in the directory is enough for another process to find, use and end the cluster.
+"""
+
+import json
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.harness import pki, provisioner
+from tests.harness.access import Access
+from tests.harness.binaries import CONTROL_PLANE, CONTROLLERS, NODE, Programs, kubernetes_programs
+from tests.harness.cache import cache_root, write_whole
+from tests.harness.errors import HarnessError
+from tests.harness.images import Image
+from tests.harness.node import NAME as NODE_NAME
+from tests.harness.node import Node
+from tests.harness.ports import answers, free_ports
+from tests.harness.processes import Identity, Program, wait_until
+
+_REPOSITORY = Path(__file__).parents[2]
+_PORTS = ("etcd", "peer", "apiserver", "kubelet")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What kind of cluster.
+
+    `version`: of Kubernetes; None is the given or default one. `node`: pods run, with a provisioner for their
+    claims. `controllers`: without them namespaces stay Terminating and nothing is collected. The flags are
+    appended to those programs' own, where the last one of a name counts.
+    """
+
+    version: str | None = None
+    node: bool = True
+    controllers: bool = True
+    etcd_flags: Sequence[str] = ()
+    apiserver_flags: Sequence[str] = ()
+    controller_manager_flags: Sequence[str] = ()
+
+
+@dataclass
+class _State:
+    """What `cluster.json` holds; `owner` is the process whose end is the cluster's end, or None."""
+
+    options: Options
+    ports: Mapping[str, int]
+    owner: Identity | None
+    complete: bool = False
+    took: Mapping[str, float] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        owner = self.owner.dump() if self.owner else None
+        write_whole(path, json.dumps({**asdict(self), "owner": owner}, indent=1))
+
+    @classmethod
+    def read(cls, path: Path) -> "_State":
+        data = json.loads(path.read_text())
+        owner = Identity.load(data.pop("owner") or {}) if data["owner"] else data.pop("owner")
+        return cls(**{**data, "options": Options(**data["options"]), "owner": owner})
+
+
+def clusters_root() -> Path:
+    return cache_root() / "clusters"
+
+
+class Cluster(Access):
+    """One cluster; a context manager that starts it and leaves nothing of it.
+
+    `directory` defaults to a fresh one in the cache. An `owned` cluster ends with this process, however that
+    ends; one that is not goes on until somebody calls `stop`, in this process or (`Cluster.load`) another.
+    """
+
+    def __init__(self, directory: Path | None = None, options: Options | None = None, *, owned: bool = True) -> None:
+        directory = (directory or clusters_root() / f"own-{secrets.token_hex(4)}").absolute()
+        super().__init__(directory / "kubeconfig", directory)
+        self.options = options or Options()
+        self._owned = owned
+        self._programs: Programs | None = None
+        if self.options.node and not self.options.controllers:
+            raise HarnessError("a node needs the controllers: without them it keeps its taint")
+
+    @classmethod
+    def load(cls, directory: Path) -> "Cluster":
+        """A cluster that another process started (or this one, earlier)."""
+        state = _State.read(directory / "cluster.json")
+        return cls(directory, state.options, owned=state.owner is not None)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.stop()
+
+    # -- life ----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start it and wait until it can be used; on failure nothing is left of it. May take a build, once."""
+        programs = self.programs
+        self.directory.mkdir(parents=True)
+        try:
+            began = time.monotonic()
+            ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+            options = Options(**{**asdict(self.options), "version": programs.version})
+            state = _State(options, ports, Identity.own() if self._owned else None)
+            state.write(self.directory / "cluster.json")
+            self._write_credentials()
+            self._start_control_plane()
+            state.took = {"control plane": round(time.monotonic() - began, 2)}
+            if self.options.controllers:
+                self.wait_for_account("default")
+            state.took |= {"controllers": round(time.monotonic() - began, 2)}
+            if self.options.node:
+                self.node.join(self.api)
+                provisioner.install_classes(self.api)
+                self._provisioner.start()
+            state.took |= {"all": round(time.monotonic() - began, 2)}
+            state.complete = True
+            state.write(self.directory / "cluster.json")
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End all of its processes and remove its directory. It may have been started by another process."""
+        if not self.directory.exists():
+            return
+        if (self.directory / "cluster.json").exists():
+            if self.options.node:
+                self._provisioner.kill()
+                self.node.stop()
+            for program in reversed(self._control_plane):
+                # They keep nothing that outlives the directory, so there is nothing to end gently.
+                program.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        if self.directory.exists():  # something was still writing
+            shutil.rmtree(self.directory)
+
+    def running(self) -> dict[str, bool]:
+        """The programs of the cluster, and whether each runs."""
+        found = {program.name: program.identity() is not None for program in self._control_plane}
+        if self.options.node:
+            found |= {"node": self.node.running(), "provisioner": self._provisioner.identity() is not None}
+        return found
+
+    def healthy(self) -> bool:
+        """Whether it came up, all its programs run, its API server is ready and so is its node."""
+        try:
+            if not self.state.complete or not all(self.running().values()):
+                return False
+            self.api.get("/readyz")
+            node = self.api.get(f"/api/v1/nodes/{NODE_NAME}") if self.options.node else None
+        except (OSError, HarnessError):
+            return False
+        conditions = node["status"]["conditions"] if node else []
+        return not node or any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+    @property
+    def state(self) -> _State:
+        return _State.read(self.directory / "cluster.json")
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether its owner has died and left something of it behind."""
+        try:
+            owner = self.state.owner
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return owner is not None and not owner.alive
+
+    # -- faults --------------------------------------------------------------------------------------------
+
+    def kill_apiserver(self) -> None:
+        """End the API server the way a crash would; its port refuses connections from then on."""
+        self.program("kube-apiserver").kill()
+
+    def restart_apiserver(self, flags: Sequence[str] | None = None) -> None:
+        """Start the API server (again), on the same port and data, and wait until it is ready.
+
+        `flags` replace the cluster's own apiserver_flags from now on.
+        """
+        if flags is not None:
+            self.options = Options(**{**asdict(self.options), "apiserver_flags": tuple(flags)})
+            state = self.state
+            state.options = Options(**{**asdict(state.options), "apiserver_flags": tuple(flags)})
+            state.write(self.directory / "cluster.json")
+        program = self.program("kube-apiserver")
+        program.stop()
+        program.start()
+        self._wait_ready()
+
+    def program(self, name: str) -> Program:
+        """A program of the control plane by name, to kill, freeze, thaw, start or read its log."""
+        return next(program for program in self._control_plane if program.name == name)
+
+    def load_image(self, image: Image) -> None:
+        """Make an image of static programs available to pods (imagePullPolicy Never or IfNotPresent)."""
+        self.node.load(image)
+
+    # -- parts ---------------------------------------------------------------------------------------------
+
+    @property
+    def programs(self) -> Programs:
+        if self._programs is None:
+            needed = [*CONTROL_PLANE]
+            needed += CONTROLLERS if self.options.controllers else ()
+            needed += NODE if self.options.node else ()
+            self._programs = kubernetes_programs(self.options.version, needed)
+        return self._programs
+
+    @property
+    def kubectl_program(self) -> Path:
+        return self.programs["kubectl"]
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.state.ports['apiserver']}"
+
+    @property
+    def _config(self) -> Mapping[str, Any]:
+        config: Mapping[str, Any] = json.loads(self.kubeconfig.read_text())
+        return config
+
+    @property
+    def _pki(self) -> Path:
+        return self.directory / "pki"
+
+    @property
+    def node(self) -> Node:
+        return Node(self.directory, self.programs, self.state.ports["kubelet"], self._owned)
+
+    def _credential(self, user: str, groups: Sequence[str]) -> pki.Credential:
+        return pki.Authority(self._pki).client(user, groups)
+
+    def _write_credentials(self) -> None:
+        authority = pki.Authority.create(self._pki)
+        pki.token_keys(self._pki)
+        for name, credential in (
+            ("server", authority.server()),
+            ("kubelet-client", authority.client("kube-apiserver-kubelet-client", ["system:masters"])),
+        ):
+            write_whole(self._pki / f"{name}.crt", credential.certificate)
+            write_whole(self._pki / f"{name}.key", credential.key, 0o600)
+        ca = authority.certificate_file.read_text()
+        for path, user, groups in (
+            (self.kubeconfig, "admin", ["system:masters"]),
+            (self._pki / "controller-manager.kubeconfig", "system:kube-controller-manager", []),
+            (self._pki / "scheduler.kubeconfig", "system:kube-scheduler", []),
+            (self._pki / "kubelet.kubeconfig", f"system:node:{NODE_NAME}", ["system:nodes"]),
+        ):
+            write_whole(path, pki.kubeconfig(self.url, ca, user, authority.client(user, groups)), 0o600)
+
+    def _start_control_plane(self) -> None:
+        etcd, apiserver, *controllers = self._control_plane
+        etcd.start()
+        apiserver.start()  # it waits for etcd by itself
+        self._wait_ready()
+        for program in controllers:
+            program.start()
+        if self.options.node:
+            self.node.start(self._pki / "kubelet.kubeconfig", self._pki / "ca.crt")
+
+    def _wait_ready(self) -> None:
+        programs = [self.program("etcd"), self.program("kube-apiserver")]
+        port = self.state.ports["apiserver"]
+        wait_until(
+            lambda: answers(port) and self.api.get("/readyz") == "ok",
+            seconds=90,
+            what="the API server to be ready",
+            programs=programs,
+        )
+
+    @property
+    def _control_plane(self) -> list[Program]:
+        """In the order in which they start."""
+        state = self.state
+        ports, extra = state.ports, state.options
+        commands: dict[str, list[str]] = {
+            "etcd": [
+                f"--data-dir={self.directory}/etcd",
+                "--unsafe-no-fsync",
+                "--log-level=warn",
+                f"--listen-client-urls=http://127.0.0.1:{ports['etcd']}",
+                f"--advertise-client-urls=http://127.0.0.1:{ports['etcd']}",
+                f"--listen-peer-urls=http://127.0.0.1:{ports['peer']}",
+                f"--initial-advertise-peer-urls=http://127.0.0.1:{ports['peer']}",
+                f"--initial-cluster=default=http://127.0.0.1:{ports['peer']}",
+                *extra.etcd_flags,
+            ],
+            "kube-apiserver": [
+                f"--etcd-servers=http://127.0.0.1:{ports['etcd']}",
+                "--bind-address=127.0.0.1",
+                f"--secure-port={ports['apiserver']}",
+                f"--tls-cert-file={self._pki}/server.crt",
+                f"--tls-private-key-file={self._pki}/server.key",
+                f"--client-ca-file={self._pki}/ca.crt",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={self._pki}/sa.pub",
+                f"--service-account-signing-key-file={self._pki}/sa.key",
+                f"--kubelet-client-certificate={self._pki}/kubelet-client.crt",
+                f"--kubelet-client-key={self._pki}/kubelet-client.key",
+                "--kubelet-preferred-address-types=InternalIP",
+                "--authorization-mode=Node,RBAC",
+                "--allow-privileged",
+                "--endpoint-reconciler-type=none",
+                "--service-cluster-ip-range=10.96.0.0/16",
+                "--profiling=false",
+                *extra.apiserver_flags,
+            ],
+        }
+        if extra.controllers:
+            commands["kube-controller-manager"] = [
+                f"--kubeconfig={self._pki}/controller-manager.kubeconfig",
+                "--use-service-account-credentials",
+                "--leader-elect=false",
+                "--secure-port=0",
+                f"--root-ca-file={self._pki}/ca.crt",
+                f"--service-account-private-key-file={self._pki}/sa.key",
+                f"--cluster-signing-cert-file={self._pki}/ca.crt",
+                f"--cluster-signing-key-file={self._pki}/ca.key",
+                "--kube-api-qps=300",
+                "--kube-api-burst=500",
+                *extra.controller_manager_flags,
+            ]
+            commands["kube-scheduler"] = [
+                f"--kubeconfig={self._pki}/scheduler.kubeconfig",
+                "--leader-elect=false",
+                "--secure-port=0",
+            ]
+        return [
+            Program(name, [str(self.programs[name]), *flags], self.directory, self._owned)
+            for name, flags in commands.items()
+        ]
+
+    @property
+    def _provisioner(self) -> Program:
+        module = [sys.executable, "-m", "tests.harness.provisioner"]
+        command = [*module, str(self.kubeconfig), str(self.directory / "volumes")]
+        paths = {"PYTHONPATH": str(_REPOSITORY)}
+        return Program("provisioner", command, self.directory, self._owned, paths)
+
+
+def sweep_abandoned() -> list[str]:
+    """Remove what is left of clusters whose owners were killed; their names."""
+    removed = []
+    for directory in sorted(clusters_root().glob("*/")):
+        if (directory / "cluster.json").exists():
+            cluster = Cluster.load(directory)
+            if cluster.abandoned:
+                cluster.stop()
+                removed.append(directory.name)
+    return removed
