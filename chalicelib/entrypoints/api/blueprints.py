@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from chalicelib.entrypoints.api import service
+from chalicelib.entrypoints.api import applications, clusters, documents, operations, service, versions
 from chalicelib.entrypoints.api.routing import Api
 
-BLUEPRINTS: tuple[Api, ...] = (service.api,)
+BLUEPRINTS: tuple[Api, ...] = (
+    service.api,
+    applications.api,
+    versions.api,
+    operations.api,
+    clusters.api,
+    documents.api,
+)

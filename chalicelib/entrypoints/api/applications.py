@@ -1,0 +1,68 @@
+"""`/app`: applications."""
+
+from __future__ import annotations
+
+from chalicelib.entrypoints.api.routing import Api, Call
+from chalicelib.services.models import (
+    ApplicationChange,
+    ApplicationPage,
+    ApplicationRegistration,
+    ApplicationView,
+    BackupRequest,
+    DeletionQuery,
+    OperationView,
+    PageQuery,
+    StatusQuery,
+    StatusView,
+)
+
+api = Api(__name__)
+
+
+@api.route("/app", method="POST", body=ApplicationRegistration, answer=ApplicationView, statuses=(409,))
+def register_application(call: Call[ApplicationRegistration, None]) -> ApplicationView:
+    """Register an application.
+
+    Names are unique. Without a document one is written from what runs in `namespace`, which is read for 5 s at most.
+    """
+    return call.services.applications.register(call.asker, call.body)
+
+
+@api.route("/app", query=PageQuery, answer=ApplicationPage)
+def list_applications(call: Call[None, PageQuery]) -> ApplicationPage:
+    """List the applications, in the order they were registered."""
+    return call.services.applications.list(call.asker, call.query)
+
+
+@api.route("/app/{id}", answer=ApplicationView)
+def get_application(call: Call[None, None], application: str) -> ApplicationView:
+    """Get an application with its document."""
+    return call.services.applications.get(call.asker, application)
+
+
+@api.route("/app/{id}", method="PUT", body=ApplicationChange, answer=ApplicationView, statuses=(409,))
+def update_application(call: Call[ApplicationChange, None], application: str) -> ApplicationView:
+    """Change name, description, document or status of an application."""
+    return call.services.applications.update(call.asker, application, call.body)
+
+
+@api.route(
+    "/app/{id}", method="DELETE", query=DeletionQuery, answer=OperationView, starts_operation=True, statuses=(409,)
+)
+def delete_application(call: Call[None, DeletionQuery], application: str) -> OperationView:
+    """Delete an application, and its versions unless `keepVersions` says to keep them."""
+    return call.services.applications.delete(call.asker, application, call.query)
+
+
+@api.route("/app/status/{id}", query=StatusQuery, answer=StatusView)
+def get_status(call: Call[None, StatusQuery], application: str) -> StatusView:
+    """Tell how an application is: in one word, its workloads' health, its versions, what is being done to it."""
+    return call.services.applications.status(call.asker, application, call.query)
+
+
+@api.route(
+    "/app/backup", method="POST", body=BackupRequest, answer=OperationView, starts_operation=True, statuses=(409,)
+)
+def start_backup(call: Call[BackupRequest, None]) -> OperationView:
+    """Start a backup of an application."""
+    return call.services.versions.backup(call.asker, call.body)

@@ -1,0 +1,40 @@
+"""`/kubernetes`: clusters. The names of the routes are the contract's."""
+
+from __future__ import annotations
+
+from chalicelib.entrypoints.api.routing import Api, Call
+from chalicelib.services.models import (
+    ClusterPage,
+    ClusterQuery,
+    ClusterSettings,
+    ClusterStatusView,
+    ClusterView,
+    Gone,
+    PageQuery,
+)
+
+api = Api(__name__)
+
+
+@api.route("/kubernetes/checkKubernetesStatus", query=ClusterQuery, answer=ClusterStatusView, statuses=(505,))
+def check_kubernetes_status(call: Call[None, ClusterQuery]) -> ClusterStatusView:
+    """Tell how a cluster is, within 5 s: 404 if none is configured, 505 if it does not answer."""
+    return call.services.clusters.status(call.asker, call.query)
+
+
+@api.route("/kubernetes/setKubernetesSettings", method="PUT", body=ClusterSettings, answer=ClusterView)
+def set_kubernetes_settings(call: Call[ClusterSettings, None]) -> ClusterView:
+    """Set how to work with a cluster, or register one. Credentials are tried before they are stored."""
+    return call.services.clusters.configure(call.asker, call.body)
+
+
+@api.route("/kubernetes/clusters", query=PageQuery, answer=ClusterPage)
+def list_clusters(call: Call[None, PageQuery]) -> ClusterPage:
+    """List the registered clusters by name, without secrets."""
+    return call.services.clusters.list(call.asker, call.query)
+
+
+@api.route("/kubernetes/clusters/{id}", method="DELETE", answer=Gone, statuses=(409,))
+def delete_cluster(call: Call[None, None], cluster: str) -> Gone:
+    """Forget a cluster and its credentials; 409 while applications are on it."""
+    return call.services.clusters.delete(call.asker, cluster)

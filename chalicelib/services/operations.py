@@ -1,0 +1,152 @@
+"""Operations: following them, their plans and results, stopping and undoing them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.domain.errors import Conflict, NotFound
+from chalicelib.domain.ids import new_id, parse_id
+from chalicelib.domain.operation import Operation, OperationKind, State
+from chalicelib.services import paging, views
+from chalicelib.services.access import Asker
+from chalicelib.services.models import (
+    OperationPage,
+    OperationsQuery,
+    OperationView,
+    PageQuery,
+    PlanView,
+    ResultPage,
+)
+
+if TYPE_CHECKING:
+    from chalicelib.engine.engine import Engine
+    from chalicelib.store.repository import Repository
+
+#: Between two looks at an operation that is waited for: at first, and at most. Seconds.
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 0.5
+
+#: Actions of a plan that come along with an operation that was waited for.
+_ACTIONS_ALONG = 500
+
+
+class Operations:
+    """What can be asked about operations."""
+
+    def __init__(self, repository: Repository, engine: Engine) -> None:
+        self._repository = repository
+        self._engine = engine
+        self._closing = threading.Event()
+
+    # ── for the other services ──────────────────────────────────────────────────────────────────────────
+
+    def start(self, asker: Asker, kind: OperationKind, application: str, arguments: dict[str, Any]) -> OperationView:
+        """Put an operation in line; a duplicate of one that waits already is that one."""
+        now = self._repository.now()
+        operation = Operation(
+            id=new_id("op", now),
+            kind=kind,
+            application=application,
+            arguments=arguments,
+            requested_by=asker.name,
+            requested_at=now,
+        )
+        return views.operation_view(self._engine.start(operation))
+
+    def find(self, operation: str) -> Operation:
+        """The operation with this id; `NotFound` if there is none."""
+        application = self._repository.locate(parse_id(operation, "op"))
+        return self._repository.operations.get(application, operation)
+
+    # ── for those who ask ───────────────────────────────────────────────────────────────────────────────
+
+    def get(self, asker: Asker, operation: str) -> OperationView:  # noqa: ARG002 - rights come with accounts
+        """One operation."""
+        return views.operation_view(self.find(operation))
+
+    def list(self, asker: Asker, query: OperationsQuery) -> OperationPage:  # noqa: ARG002
+        """Operations of one application or of all, newest first."""
+        if query.app_id is not None:
+            self._repository.applications.get(parse_id(query.app_id, "app"))
+        before = paging.after(query.next)
+        items, following = paging.take(self._matching(query, before), query.limit, lambda operation: operation.id)
+        return OperationPage(items=[views.operation_view(operation) for operation in items], next=following)
+
+    def _matching(self, query: OperationsQuery, before: str | None) -> Iterator[Operation]:
+        for application, identifier in self._newest_first(query.app_id):
+            if before is not None and identifier >= before:
+                continue
+            operation = self._repository.operations.get(application, identifier)
+            if query.kind is not None and operation.kind != query.kind:
+                continue
+            if query.running is not None and operation.state.ended is query.running:
+                continue
+            yield operation
+
+    def _newest_first(self, application: str | None) -> list[tuple[str, str]]:
+        """(application, operation) pairs by the operations' ids, which sort by time: only keys are listed."""
+        wanted = [application] if application else self._repository.applications.ids()
+        found = [(each, identifier) for each in wanted for identifier in self._repository.operations.ids(each)]
+        return sorted(found, key=lambda pair: pair[1], reverse=True)
+
+    def cancel(self, asker: Asker, operation: str) -> OperationView:
+        """Ask an operation to stop; `Conflict` where it is too late."""
+        found = self.find(operation)
+        return views.operation_view(self._engine.cancel(found.application, found.id, asker.name))
+
+    def plan(self, asker: Asker, operation: str, query: PageQuery) -> PlanView:  # noqa: ARG002
+        """What a plan or a restore will do, or did; `Conflict` while it is not known yet."""
+        return self._plan(self.find(operation), paging.offset(query.next), query.limit)
+
+    def _plan(self, operation: Operation, start: int, limit: int) -> PlanView:
+        from chalicelib.engine.plans import read_plan
+
+        if operation.kind not in {OperationKind.PLAN, OperationKind.RESTORE, OperationKind.UNDO}:
+            raise NotFound(f"A {operation.kind} has no plan.")
+        plan = read_plan(self._repository, operation.application, operation.id)
+        more = start + limit < len(plan.actions)
+        return views.plan_view(operation.id, plan, start, limit, paging.cursor(str(start + limit)) if more else None)
+
+    def result(self, asker: Asker, operation: str, query: PageQuery) -> ResultPage:  # noqa: ARG002
+        """What became of each object, in the order of the plan. Empty until something was done."""
+        from chalicelib.engine.plans import read_result
+
+        found = self.find(operation)
+        start = paging.offset(query.next)
+        rows = read_result(self._repository, found.application, found.id, start, query.limit + 1)
+        following = paging.cursor(str(start + query.limit)) if len(rows) > query.limit else None
+        return ResultPage(items=rows[: query.limit], next=following)
+
+    def undo(self, asker: Asker, operation: str) -> OperationView:
+        """Start to put back what a restore (or an undo) changed."""
+        found = self.find(operation)
+        if found.kind not in {OperationKind.RESTORE, OperationKind.UNDO}:
+            raise Conflict(f"Only a restore can be undone, and {operation} is a {found.kind}.")
+        if not found.state.ended:
+            raise Conflict(f"{operation} has not ended: it is {found.state}. Cancel it, and it undoes itself.")
+        if found.outcome.get("undone"):
+            raise Conflict(f"{operation} undid itself already; there is nothing left to undo.")
+        return self.start(asker, OperationKind.UNDO, found.application, {"restore": operation})
+
+    def wait(self, asker: Asker, operation: str, seconds: float) -> OperationView:  # noqa: ARG002
+        """The operation once it has ended, or as it is after `seconds`. A plan comes along if it is one."""
+        end, pause = time.monotonic() + seconds, _FIRST_PAUSE
+        found = self.find(operation)
+        while not found.state.ended and time.monotonic() < end and not self._closing.is_set():
+            self._closing.wait(min(pause, max(0.0, end - time.monotonic())))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            found = self._repository.operations.get(found.application, found.id)
+        has_plan = found.kind is OperationKind.PLAN and found.state is State.SUCCEEDED
+        return views.operation_view(found, self._plan(found, 0, _ACTIONS_ALONG) if has_plan else None)
+
+    def stop_waiting(self) -> None:
+        """The service shuts down: who waits is told how things are now."""
+        self._closing.set()
+
+    def now(self) -> datetime:
+        """The storage's clock."""
+        return self._repository.now()

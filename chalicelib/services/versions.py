@@ -1,0 +1,243 @@
+"""Versions: making them, what they hold, putting them back, comparing and ending them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.domain.errors import Conflict, Invalid, NotFound, Problem
+from chalicelib.domain.ids import parse_id
+from chalicelib.domain.labels import LabelSelector
+from chalicelib.domain.operation import OperationKind, State
+from chalicelib.domain.version import Manifest, Note
+from chalicelib.services import paging, views
+from chalicelib.services.access import Asker
+from chalicelib.services.models import (
+    BackupRequest,
+    CompareQuery,
+    ComparisonView,
+    OperationView,
+    RestoreRequest,
+    VersionChange,
+    VersionDeletionQuery,
+    VersionDetail,
+    VersionEnded,
+    VersionPage,
+    VersionQuery,
+    VersionsQuery,
+    VersionView,
+)
+from chalicelib.services.refusals import invalid
+from chalicelib.services.state import newest_good
+
+if TYPE_CHECKING:
+    from chalicelib.services.clusters import RegisteredClusters
+    from chalicelib.services.operations import Operations
+    from chalicelib.store.repository import Repository
+
+
+class Versions:
+    """What can be asked about versions."""
+
+    def __init__(self, repository: Repository, operations: Operations, clusters: RegisteredClusters) -> None:
+        self._repository = repository
+        self._operations = operations
+        self._clusters = clusters
+
+    # ── making and restoring ────────────────────────────────────────────────────────────────────────────
+
+    def backup(self, asker: Asker, request: BackupRequest) -> OperationView:
+        """Start a backup. Asked for twice while one waits in line, it is made once."""
+        application = self._living(request.id)
+        arguments = {"name": request.name, "comment": request.comment, "labels": dict(request.labels)}
+        return self._operations.start(asker, OperationKind.BACKUP, application, arguments)
+
+    def restore(self, asker: Asker, query: VersionQuery, request: RestoreRequest) -> OperationView:
+        """Start a restore, or with `dryRun` only its plan."""
+        manifest = self._manifest(query.version_id)
+        application = self._living(manifest.application)
+        self._refuse_elsewhere(asker, manifest, request)
+        if request.dry_run:
+            return self._plan(asker, application, manifest, request)
+        arguments: dict[str, Any] = {"version": manifest.version}
+        if request.plan is not None:
+            arguments |= self._planned(manifest, request)
+        arguments |= _given(
+            mode=request.mode,
+            onFailure=request.on_failure,
+            safety=request.safety,
+            consent=list(request.consent),
+            only=list(request.only),
+        )
+        return self._operations.start(asker, OperationKind.RESTORE, application, arguments)
+
+    def _plan(self, asker: Asker, application: str, manifest: Manifest, request: RestoreRequest) -> OperationView:
+        if request.plan is not None:
+            raise invalid("plan", "a plan is made anew with `dryRun`", "leave one of the two out")
+        arguments = {
+            "version": manifest.version,
+            **_given(mode=request.mode, consent=list(request.consent), only=list(request.only)),
+        }
+        return self._operations.start(asker, OperationKind.PLAN, application, arguments)
+
+    def _planned(self, manifest: Manifest, request: RestoreRequest) -> dict[str, Any]:
+        """The arguments of the plan that is to be applied: it decides mode, consent and selection."""
+        assert request.plan is not None  # noqa: S101 - the caller has looked
+        for name, given in (("mode", request.mode), ("only", request.only), ("consent", request.consent)):
+            if given:
+                raise invalid(name, "the plan decides this", "make another plan, or leave it out")
+        planned = self._operations.find(request.plan)
+        if planned.kind is not OperationKind.PLAN or planned.application != manifest.application:
+            raise invalid("plan", f"{request.plan} is no plan of this application", "make one with `dryRun`")
+        if planned.arguments.get("version") != manifest.version:
+            raise invalid("plan", f"it is a plan for {planned.arguments.get('version')}", "restore that version")
+        if planned.state is not State.SUCCEEDED:
+            raise Conflict(f"The plan {request.plan} cannot be applied: it is {planned.state}.")
+        taken = {name: planned.arguments[name] for name in ("mode", "consent", "only") if name in planned.arguments}
+        return {"plan": request.plan, **taken}
+
+    def _refuse_elsewhere(self, asker: Asker, manifest: Manifest, request: RestoreRequest) -> None:
+        if request.namespace is not None and [request.namespace] != list(manifest.namespaces):
+            raise invalid("namespace", "restoring into another namespace comes in a later release", "leave it out")
+        if request.cluster is not None:
+            own = self._repository.applications.get(manifest.application).cluster
+            if self._clusters.find(asker, request.cluster).id != own:
+                raise invalid("cluster", "restoring to another cluster comes in a later release", "leave it out")
+
+    # ── looking ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def get(self, asker: Asker, query: VersionQuery) -> VersionDetail:  # noqa: ARG002 - rights come with accounts
+        """Everything about one version."""
+        manifest = self._manifest(query.version_id)
+        note = self._repository.notes.read(manifest.application, manifest.version)
+        document = self._repository.versions(manifest.application).document(manifest)
+        return views.version_detail(manifest, note, document, self._kept_because(manifest, note))
+
+    def list(self, asker: Asker, query: VersionsQuery) -> VersionPage:  # noqa: ARG002
+        """The versions of an application, newest first."""
+        application = self._repository.applications.get(parse_id(query.app_id, "app")).id
+        labels = _selector(query.label)
+        before = paging.after(query.next)
+        matching = (version for version in self._each(application, before) if _matches(version, query, labels))
+        page, following = paging.take(matching, query.limit, lambda version: version.id)
+        return VersionPage(items=page, next=following)
+
+    def all(self, application: str) -> list[VersionView]:
+        """Every version of an application, newest first."""
+        return list(self._each(application))
+
+    def held(self, application: str) -> list[str]:
+        """The versions that must not be deleted."""
+        return [version.id for version in self._each(application) if version.hold]
+
+    def compare(self, asker: Asker, query: CompareQuery) -> ComparisonView:  # noqa: ARG002
+        """What differs between a version and another one of its application, or what runs now."""
+        from chalicelib.services.comparing import compare
+
+        first = self._manifest(query.from_)
+        if query.to == "live":
+            return compare(self._repository, self._clusters, first, None)
+        second = self._manifest(query.to)
+        if second.application != first.application:
+            raise invalid("to", "it is a version of another application", "compare versions of one application")
+        return compare(self._repository, self._clusters, first, second)
+
+    # ── changing ────────────────────────────────────────────────────────────────────────────────────────
+
+    def update(self, asker: Asker, query: VersionQuery, request: VersionChange) -> VersionView:  # noqa: ARG002
+        """Change what people say about a version."""
+        manifest = self._manifest(query.version_id)
+        changes = {
+            name: getattr(request, name)
+            for name in ("name", "comment", "labels", "hold")
+            if getattr(request, name) is not None
+        }
+        note = self._repository.notes.update(
+            manifest.application, manifest.version, lambda found: found.model_copy(update=changes)
+        )
+        return views.version_view(manifest, note)
+
+    def delete(self, asker: Asker, query: VersionDeletionQuery) -> VersionEnded:  # noqa: ARG002
+        """End a version. `Conflict` if it is held, or the last good one and this is not forced."""
+        manifest = self._manifest(query.version_id)
+        note = self._repository.notes.read(manifest.application, manifest.version)
+        if note is not None and note.hold:
+            raise Conflict(f"{manifest.version} is held. Let it go first (`hold: false`).")
+        good = newest_good(self.all(manifest.application))
+        if good is not None and good.id == manifest.version and not query.force:
+            raise Conflict(
+                f"{manifest.version} is the last good version of its application. Make a new one first, "
+                "or say `force=true`."
+            )
+        self._refuse_in_use(manifest)
+        self._repository.versions(manifest.application).end(manifest.version)
+        return VersionEnded(id=manifest.version, application=manifest.application)
+
+    def _refuse_in_use(self, manifest: Manifest) -> None:
+        """A version that an operation in line needs is not taken away under it."""
+        lane = self._repository.lanes.read(manifest.application)
+        for identifier in [] if lane is None else [lane.current, *(line.operation for line in lane.pending)]:
+            if identifier is None:
+                continue
+            try:
+                operation = self._repository.operations.get(manifest.application, identifier)
+            except NotFound:
+                continue
+            named = {operation.arguments.get("version"), operation.checkpoint.get("safetyVersion")}
+            if not operation.state.ended and manifest.version in named:
+                raise Conflict(f"{manifest.version} is needed by {operation.id}, which is {operation.state}.")
+
+    # ── below ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _living(self, application: str) -> str:
+        found = self._repository.applications.get(parse_id(application, "app"))
+        if found.status in {"deleting", "deleted"}:
+            raise Conflict(f"{found.name} is being deleted, or was.")
+        return found.id
+
+    def _manifest(self, version: str) -> Manifest:
+        application = self._repository.locate(parse_id(version, "ver"))
+        return self._repository.versions(application).get(version)
+
+    def _each(self, application: str, before: str | None = None) -> Iterator[VersionView]:
+        versions = self._repository.versions(application)
+        for identifier in sorted(versions.ids(), reverse=True):
+            if before is None or identifier < before:
+                try:
+                    manifest = versions.get(identifier)
+                except NotFound:
+                    continue  # ended meanwhile
+                yield views.version_view(manifest, self._repository.notes.read(application, identifier))
+
+    def _kept_because(self, manifest: Manifest, note: Note | None) -> list[str]:
+        reasons = []
+        if note is not None and note.hold:
+            reasons.append("it is held")
+        good = newest_good(self.all(manifest.application))
+        if good is not None and good.id == manifest.version:
+            reasons.append("it is the last good version")
+        if not reasons:
+            reasons.append("versions are kept until they are deleted")
+        return reasons
+
+
+def _matches(version: VersionView, query: VersionsQuery, labels: LabelSelector | None) -> bool:
+    return (
+        (query.state is None or version.state == query.state)
+        and (query.after is None or version.captured_at >= query.after)
+        and (query.before is None or version.captured_at < query.before)
+        and (labels is None or labels.matches(version.labels))
+    )
+
+
+def _selector(label: str | None) -> LabelSelector | None:
+    if label is None:
+        return None
+    try:
+        return LabelSelector.parse(label)
+    except Invalid as error:
+        raise Invalid(error.message, [Problem("label", error.message)]) from error
+
+
+def _given(**members: Any) -> dict[str, Any]:
+    return {name: given for name, given in members.items() if given}
