@@ -1,0 +1,231 @@
+"""The service in this very process, for when no server runs: the way in when everything else is down.
+
+It calls the functions that the API's handlers call, and answers with the JSON they would. What it starts it works
+on itself, in the foreground; what it cannot finish stays in line with its checkpoint, for whoever comes next.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.cli.failure import Failure
+from chalicelib.cli.gateway import Json
+from chalicelib.domain.errors import MainstayError, Malformed
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from chalicelib.engine.work import Budget
+    from chalicelib.services.bundle import Services
+
+_PAGE = 200
+# Another process may hold the lane: look again when it can have let go.
+_PAUSE = 0.5
+# An operation stops at its next piece of work; a request to the cluster that hangs ends within this, too.
+_LONGEST_STOP = 30.0
+
+
+def open_direct(tell: Callable[[str], None]) -> DirectGateway:
+    """The services that this environment's settings lead to; a first repository is made as the runner would.
+
+    `tell` is called with what must not be missed: the recovery key of a repository that was made just now.
+    """
+    from chalicelib import bootstrap
+    from chalicelib.local.first_start import prepare
+
+    with _translated():
+        prepared = prepare(os.environ)
+        os.environ.update(prepared.environment)
+        recovery_key = bootstrap.make_repository(prepared.settings)
+        if recovery_key is not None:
+            tell(
+                f"A repository was made at {prepared.settings.repository}. Its recovery key, shown this once "
+                f"(keep it away from this machine): {recovery_key}"
+            )
+        return DirectGateway(bootstrap.services())
+
+
+class DirectGateway:
+    """`Gateway` on `services`, as the administrator: whoever can read the keys of a repository is that."""
+
+    def __init__(self, services: Services) -> None:
+        from chalicelib.services.access import ADMINISTRATOR
+
+        self._services = services
+        self._asker = ADMINISTRATOR
+
+    # Applications
+
+    def applications(self) -> Json:
+        """Every application."""
+        return self._list(self._services.applications.list, "PageQuery", {})
+
+    def application(self, application: str) -> Json:
+        """One application with its document."""
+        return self._ask(self._services.applications.get, application)
+
+    def register(self, body: Json) -> Json:
+        """Register an application."""
+        return self._ask(self._services.applications.register, self._model("ApplicationRegistration", body))
+
+    def change(self, application: str, body: Json) -> Json:
+        """Change name, description, document or status."""
+        return self._ask(self._services.applications.update, application, self._model("ApplicationChange", body))
+
+    def delete(self, application: str, *, keep_versions: bool) -> Json:
+        """Start to delete an application."""
+        query = self._model("DeletionQuery", {"keepVersions": keep_versions})
+        return self._ask(self._services.applications.delete, application, query)
+
+    def status(self, application: str, *, refresh: bool) -> Json:
+        """How an application is."""
+        query = self._model("StatusQuery", {"refresh": refresh})
+        return self._ask(self._services.applications.status, application, query)
+
+    # Versions
+
+    def backup(self, body: Json) -> Json:
+        """Start a backup."""
+        return self._ask(self._services.versions.backup, self._model("BackupRequest", body))
+
+    def versions(self, application: str, *, limit: int | None = None, label: str | None = None) -> Json:
+        """The newest versions."""
+        return self._list(
+            self._services.versions.list, "VersionsQuery", {"appId": application, "label": label}, limit
+        )
+
+    def version(self, version: str) -> Json:
+        """Everything about one version."""
+        return self._ask(self._services.versions.get, self._model("VersionQuery", {"versionId": version}))
+
+    def restore(self, version: str, body: Json) -> Json:
+        """Start a restore or a plan."""
+        query = self._model("VersionQuery", {"versionId": version})
+        return self._ask(self._services.versions.restore, query, self._model("RestoreRequest", body))
+
+    def compare(self, from_: str, to: str) -> Json:
+        """What differs."""
+        return self._ask(self._services.versions.compare, self._model("CompareQuery", {"from": from_, "to": to}))
+
+    # Operations
+
+    def undo(self, operation: str) -> Json:
+        """Start to undo a restore."""
+        return self._ask(self._services.operations.undo, operation)
+
+    def operations(self, application: str | None, *, limit: int | None = None, running: bool | None = None) -> Json:
+        """The newest operations."""
+        query = {"appId": application, "running": running}
+        return self._list(self._services.operations.list, "OperationsQuery", query, limit)
+
+    def operation(self, operation: str) -> Json:
+        """One operation."""
+        return self._ask(self._services.operations.get, operation)
+
+    def plan(self, operation: str) -> Json:
+        """The plan that an operation made, with all its actions."""
+        ask = self._services.operations.plan
+        plan = page = self._ask(ask, operation, self._model("PageQuery", {}))
+        while token := page.get("next"):
+            page = self._ask(ask, operation, self._model("PageQuery", {"next": token}))
+            plan["actions"] = [*plan["actions"], *page["actions"]]
+        return {**plan, "next": None}
+
+    def result(self, operation: str) -> Json:
+        """What became of each object."""
+        ask = self._services.operations.result
+        return self._list(lambda asker, query: ask(asker, operation, query), "PageQuery", {})
+
+    def cancel(self, operation: str) -> Json:
+        """Ask an operation to stop."""
+        return self._ask(self._services.operations.cancel, operation)
+
+    # Documents and clusters
+
+    def draft(self, body: Json) -> Json:
+        """A document written from what runs."""
+        return self._ask(self._services.documents.draft, self._model("DraftRequest", body))
+
+    def clusters(self) -> Json:
+        """The clusters that are known."""
+        return self._list(self._services.clusters.list, "PageQuery", {})
+
+    def cluster_status(self, cluster: str | None) -> Json:
+        """Whether a cluster answers."""
+        return self._ask(self._services.clusters.status, self._model("ClusterQuery", {"cluster": cluster}))
+
+    @contextmanager
+    def attend(self, operation: Json) -> Iterator[None]:
+        """Work on the operation in a thread, so that who waits can watch it; closing stops it in an orderly way."""
+        from chalicelib.engine.work import Budget
+
+        budget = Budget()
+        stopped = threading.Event()
+        worker = threading.Thread(target=self._work, args=(operation, budget, stopped), name="mainstay-direct")
+        worker.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            budget.stop()
+            worker.join(_LONGEST_STOP)
+
+    def _work(self, operation: Json, budget: Budget, stopped: threading.Event) -> None:
+        engine = self._services.engine
+        while not stopped.is_set():
+            try:
+                if operation["kind"] == "plan":
+                    engine.run(operation["application"], operation["id"], budget)
+                else:
+                    engine.work(operation["application"], budget)
+                if self._services.operations.get(self._asker, operation["id"]).ended:
+                    return
+            except MainstayError:
+                # Whoever waits sees the operation's own document; storage that is away is met there, too.
+                pass
+            stopped.wait(_PAUSE)
+
+    def _ask(self, use_case: Callable[..., BaseModel], *arguments: Any) -> Json:
+        with _translated():
+            return use_case(self._asker, *arguments).model_dump(mode="json", by_alias=True)
+
+    def _list(self, use_case: Callable[..., BaseModel], query: str, members: Json, limit: int | None = None) -> Json:
+        items: list[Any] = []
+        token: str | None = None
+        while True:
+            wanted = _PAGE if limit is None else min(_PAGE, limit - len(items))
+            page = self._ask(use_case, self._model(query, {**members, "limit": wanted, "next": token}))
+            items += page["items"]
+            token = page.get("next")
+            if not token or (limit is not None and len(items) >= limit):
+                return {"items": items}
+
+    def _model(self, name: str, members: Json) -> BaseModel:
+        """A request's model by its name, from what is given; refused as the API refuses it."""
+        from pydantic import ValidationError
+
+        from chalicelib.services import models
+
+        try:
+            model: BaseModel = getattr(models, name).model_validate(
+                {member: given for member, given in members.items() if given is not None}
+            )
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in details["loc"])
+            raise Failure.of_error(
+                Malformed(f"{where}: {str(details['msg']).removeprefix('Value error, ')}.")
+            ) from None
+        return model
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except MainstayError as error:
+        raise Failure.of_error(error) from error

@@ -1,0 +1,107 @@
+"""How an operation ends on the screen: a sentence, what to do next, and the exit code."""
+
+from __future__ import annotations
+
+from chalicelib.cli.exits import Exit, ended, exit_of_operation
+from chalicelib.cli.following import follow
+from chalicelib.cli.gateway import Json
+from chalicelib.cli.rendering.words import duration, printable, seconds_between
+from chalicelib.cli.session import Session
+
+_STYLES = {"succeeded": "bold green", "partial": "bold yellow", "failed": "bold red", "cancelled": "bold"}
+
+
+def conclude(session: Session, operation: Json, application: str, *, wait: bool) -> Exit:
+    """Wait for an operation if asked to, show it, and say what comes next."""
+    if wait and not ended(operation):
+        operation = follow(session, operation)
+    session.screen.show(operation, list, ids=[_what_it_made(operation)])
+    if not ended(operation):
+        session.screen.say(f"{operation['id']}: {operation['kind']} of {application} is {operation['state']}.")
+        session.screen.hint(session.named(f"Follow it: {{program}} operation {operation['id']} --wait"))
+        return Exit.OK
+    if session.screen.for_people:
+        _tell(session, operation, application)
+    return exit_of_operation(operation)
+
+
+def _tell(session: Session, operation: Json, application: str) -> None:
+    from rich.text import Text
+
+    screen = session.screen
+    state = str(operation["state"])
+    took = seconds_between(operation.get("startedAt"), operation.get("finishedAt"))
+    spent = f" in {duration(took)}" if took is not None else ""
+    if state in {"failed", "cancelled"}:
+        # An ending that is not wanted is told even to who wants quiet.
+        head = (
+            f"The {operation['kind']} of {application} {'failed' if state == 'failed' else 'was cancelled'}{spent}."
+        )
+        screen.err.print(Text(head, style=_STYLES[state]))
+        error = operation.get("error") or {}
+        for sentence in (error.get("message"), error.get("consequence")):
+            if sentence:
+                screen.err.print(Text(f"  {printable(str(sentence))}"))
+    elif not screen.quiet:
+        for line in _good_news(operation, application, spent):
+            screen.out.print(line)
+    for hint in _next(operation, application):
+        screen.hint(session.named(hint))
+
+
+def _good_news(operation: Json, application: str, spent: str) -> list[object]:
+    from rich.text import Text
+
+    from chalicelib.cli.rendering.operations import backup_in_words, counts_in_words, verified_in_words
+
+    outcome = operation.get("outcome") or {}
+    style = _STYLES[str(operation["state"])]
+    lines: list[object] = []
+    if operation["kind"] == "backup":
+        part = "An incomplete version" if operation["state"] == "partial" else "Version"
+        lines.append(
+            Text.assemble((f"{part} {outcome.get('version', '')}", style), f" of {application} made{spent}.")
+        )
+        lines.append(f"  {backup_in_words(outcome)}")
+        lines += [f"  not read: {_gap(gap)}" for gap in _listed(outcome.get("gaps"))]
+    elif operation["kind"] in {"restore", "undo"}:
+        verb = "restored" if operation["kind"] == "restore" else "put back to what it was before"
+        lines.append(Text.assemble((f"{application} {verb}", style), f"{spent}."))
+        lines.append(f"  {counts_in_words(outcome.get('counts') or {}, done=True)}")
+        if outcome.get("verified"):
+            lines.append(f"  read back: {verified_in_words(outcome['verified'])}")
+    elif operation["kind"] == "delete":
+        lines.append(Text.assemble((f"{application} is deleted", style), f"{spent}."))
+    else:
+        lines.append(Text.assemble((f"The {operation['kind']} of {application} is done", style), f"{spent}."))
+    return lines
+
+
+def _listed(gaps: object) -> list[Json]:
+    return gaps[:5] if isinstance(gaps, list) else []
+
+
+def _gap(gap: Json) -> str:
+    where = f" in {gap['namespace']}" if gap.get("namespace") else ""
+    return printable(f"{gap.get('kind', '')}{where}: {gap.get('message', '')}")
+
+
+def _next(operation: Json, application: str) -> list[str]:
+    kind, state = operation["kind"], operation["state"]
+    if kind == "backup":
+        version = (operation.get("outcome") or {}).get("version")
+        return [f"See it: {{program}} show {version}"] if version else []
+    if kind == "restore" and state in {"succeeded", "partial"}:
+        return [
+            f"Object by object: {{program}} result {operation['id']}",
+            f"Take it back: {{program}} undo {operation['id']}",
+        ]
+    if kind in {"restore", "undo"} and operation.get("startedAt"):
+        stale = (operation.get("error") or {}).get("code") == "conflict"
+        hints = [f"See what has changed: {{program}} plan {application}"] if stale else []
+        return [*hints, f"Object by object: {{program}} result {operation['id']}"]
+    return []
+
+
+def _what_it_made(operation: Json) -> str:
+    return str((operation.get("outcome") or {}).get("version") or operation["id"])

@@ -1,0 +1,79 @@
+"""The seam between the command line and the service.
+
+One method for each use case. Arguments and answers are the JSON that the API documents; a list is the whole
+list, `{"items": […]}`, whatever pages it came in. Every method raises `Failure` and nothing else.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+
+
+class Gateway(Protocol):
+    """What the service can be asked to do."""
+
+    def applications(self) -> Json:
+        """Every application one may see."""
+
+    def application(self, application: str) -> Json:
+        """One application with its document."""
+
+    def register(self, body: Json) -> Json:
+        """Register an application: `{name, description?, document?, namespace?, cluster?}`."""
+
+    def change(self, application: str, body: Json) -> Json:
+        """Change name, description, document or status."""
+
+    def delete(self, application: str, *, keep_versions: bool) -> Json:
+        """Start to delete an application: the operation."""
+
+    def status(self, application: str, *, refresh: bool) -> Json:
+        """State, health, versions and the running operation of an application."""
+
+    def backup(self, body: Json) -> Json:
+        """Start a backup, `{id, name?, comment?, labels?}`: the operation."""
+
+    def versions(self, application: str, *, limit: int | None = None, label: str | None = None) -> Json:
+        """The newest `limit` versions (`None`: all) that a label selector lets through, newest first."""
+
+    def version(self, version: str) -> Json:
+        """Everything about one version."""
+
+    def restore(self, version: str, body: Json) -> Json:
+        """Start a restore, or with `dryRun` a plan: the operation."""
+
+    def undo(self, operation: str) -> Json:
+        """Start to undo a restore: the operation."""
+
+    def compare(self, from_: str, to: str) -> Json:
+        """What differs between a version and another, or `live`."""
+
+    def operations(self, application: str | None, *, limit: int | None = None, running: bool | None = None) -> Json:
+        """The newest `limit` operations, of one application or of all, newest first; only those (not) `running`."""
+
+    def operation(self, operation: str) -> Json:
+        """One operation."""
+
+    def plan(self, operation: str) -> Json:
+        """The plan that an operation made."""
+
+    def result(self, operation: str) -> Json:
+        """The result rows of an operation, one for each object."""
+
+    def cancel(self, operation: str) -> Json:
+        """Ask an operation to stop: the operation."""
+
+    def draft(self, body: Json) -> Json:
+        """A document written from what runs, `{namespace, name?, cluster?}`: `{document}`, not stored."""
+
+    def clusters(self) -> Json:
+        """The clusters that are known."""
+
+    def cluster_status(self, cluster: str | None) -> Json:
+        """Whether a cluster answers, its version and what is missing."""
+
+    def attend(self, operation: Json) -> AbstractContextManager[None]:
+        """While this is open the operation gets done: by the server anyway; `--direct` works on it here."""

@@ -1,0 +1,172 @@
+"""What a user types, resolved: names, prefixes and words such as `latest` become identifiers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from chalicelib.cli.failure import Failure
+from chalicelib.cli.gateway import Gateway, Json
+from chalicelib.cli.session import Session
+
+_IDENTIFIER = re.compile(r"(app|usr|ver|op|cl)-[0-7][0-9a-hjkmnp-tv-z]{25}")
+# Short prefixes are refused: identifiers begin with the time, and those of one hour begin alike.
+_LEAST_PREFIX = 4
+
+
+def prefix_of(text: str) -> str:
+    """`app`, `ver`, `op`, … when `text` is a whole identifier, else empty."""
+    found = _IDENTIFIER.fullmatch(text.lower())
+    return found.group(1) if found else ""
+
+
+def find_application(gateway: Gateway, text: str) -> Json:
+    """The application with this id or name."""
+    if prefix_of(text) == "app":
+        return gateway.application(text.lower())
+    known = gateway.applications()["items"]
+    for application in known:
+        if application["name"] == text:
+            return dict(application)
+    raise Failure.not_found(
+        f"There is no application {text!r}.",
+        _nearest(text, (str(application["name"]) for application in known)),
+    )
+
+
+def find_version(gateway: Gateway, text: str, application: Json | None = None) -> Json:
+    """The version that `text` means: an id, `latest`, `previous`, a name given at backup, or the beginning of an id.
+
+    `APP@VERSION` says whose it is; without that `application` does, else all applications are looked through.
+    """
+    if prefix_of(text) == "ver":
+        return gateway.version(text.lower())
+    whose, at, which = text.rpartition("@")
+    if at and whose:
+        return find_version(gateway, which, find_application(gateway, whose))
+    applications = [application] if application is not None else gateway.applications()["items"]
+    if text in {"latest", "previous"}:
+        return _by_age(gateway, text, applications)
+    found = [
+        version
+        for each in applications
+        for version in gateway.versions(each["id"])["items"]
+        if _answers_to(version, text)
+    ]
+    named = [version for version in found if version.get("name") == text]
+    matches = named or found
+    if len(matches) == 1:
+        return dict(matches[0])
+    if matches:
+        raise Failure(
+            f"{text!r} means {len(matches)} versions: {', '.join(str(version['id']) for version in matches[:5])}"
+            f"{', …' if len(matches) > 5 else ''}.",
+            code="ambiguous",
+            exit_code=Failure.not_found("").exit_code,
+            hint="Give more of the id, or say whose it is: APP@VERSION.",
+        )
+    whom = f" of {application['name']}" if application is not None else ""
+    raise Failure.not_found(
+        f"There is no version {text!r}{whom}.",
+        f"See them with: {{program}} versions {application['name'] if application is not None else 'APP'}",
+    )
+
+
+def newest_good(gateway: Gateway, application: Json) -> Json:
+    """The newest complete version that a backup made."""
+    versions = gateway.versions(application["id"])["items"]
+    for version in versions:
+        if version.get("state", "complete") == "complete" and version.get("purpose", "backup") == "backup":
+            return dict(version)
+    message = (
+        f"Every version of {application['name']} is incomplete."
+        if versions
+        else f"{application['name']} has no version yet."
+    )
+    raise Failure.not_found(message, f"Make one: {{program}} backup {application['name']}")
+
+
+def find_operation(gateway: Gateway, text: str, application: Json | None = None) -> Json:
+    """The operation with this id, or with this unique prefix of one."""
+    if prefix_of(text) == "op":
+        return gateway.operation(text.lower())
+    if len(text) >= _LEAST_PREFIX + 3 and text.startswith("op-"):
+        known = gateway.operations(application["id"] if application else None)["items"]
+        matches = [operation for operation in known if str(operation["id"]).startswith(text.lower())]
+        if len(matches) == 1:
+            return gateway.operation(matches[0]["id"])
+        if matches:
+            raise Failure.not_found(
+                f"{text!r} is the beginning of {len(matches)} operations.", "Give more of the id."
+            )
+    raise Failure.not_found(f"There is no operation {text!r}.", "See them with: {program} operations")
+
+
+def last_restore(gateway: Gateway, application: Json) -> Json:
+    """The newest restore of an application that changed something and was not undone since."""
+    undone: dict[str, str] = {}
+    for operation in gateway.operations(application["id"])["items"]:
+        done = operation["state"] in {"succeeded", "partial"}
+        if operation["kind"] == "undo" and done:
+            undone[str(operation["arguments"].get("restore"))] = str(operation["id"])
+        if operation["kind"] == "restore" and done:
+            by = undone.get(operation["id"])
+            if by is None:
+                return dict(operation)
+            raise Failure.not_found(
+                f"The newest restore of {application['name']} is undone already.",
+                f"Take the undoing back: {{program}} undo {by}",
+            )
+    raise Failure.not_found(
+        f"{application['name']} was not restored yet: there is nothing to undo.",
+        f"See what was done: {{program}} operations {application['name']}",
+    )
+
+
+def application_name(session: Session, application: str) -> str:
+    """What people call the application with this id: its name, or the id when it is gone or nobody looks."""
+    if not session.screen.chatty:
+        return application
+    try:
+        return str(session.gateway.application(application)["name"])
+    except Failure as failure:
+        if failure.code != "not-found":
+            raise  # a deleted application has no name any more, but what it left can be looked at
+        return application
+
+
+def _by_age(gateway: Gateway, word: str, applications: list[Any]) -> Json:
+    if len(applications) != 1:
+        raise Failure.not_found(
+            f"Whose {word} version? There are {len(applications)} applications.",
+            f"Say it as APP@{word}.",
+        )
+    place = 0 if word == "latest" else 1
+    name = applications[0]["name"]
+    backups = [
+        version
+        for version in gateway.versions(applications[0]["id"])["items"]
+        if version.get("purpose", "backup") == "backup"
+    ]
+    if len(backups) > place:
+        return dict(backups[place])
+    message = f"{name} has no version yet." if not backups else f"{name} has one version only."
+    raise Failure.not_found(message, f"Make one: {{program}} backup {name}")
+
+
+def _answers_to(version: Json, text: str) -> bool:
+    if version.get("name") == text:
+        return True
+    wanted = text.lower().removeprefix("ver-")
+    return len(wanted) >= _LEAST_PREFIX and str(version["id"]).removeprefix("ver-").startswith(wanted)
+
+
+def _nearest(text: str, names: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    known = list(names)
+    if not known:
+        return "None is registered yet: {program} app add FILE"
+    near = get_close_matches(text, known, n=1)
+    return f"Did you mean {near[0]!r}?" if near else "See them with: {program} app list"

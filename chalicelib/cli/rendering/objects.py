@@ -1,0 +1,23 @@
+"""How an object is named: as one would say it, `Deployment shop/web`."""
+
+from __future__ import annotations
+
+from chalicelib.cli.gateway import Json
+from chalicelib.cli.rendering.words import printable
+
+# Groups of Kubernetes itself: nobody needs to be told that a Deployment is of `apps`.
+_KUBERNETES_OWN = {"", "apps", "batch", "autoscaling", "policy"}
+
+
+def kind_of(identity: Json) -> str:
+    """`Deployment`, `Role`, and `Widget.example.com` where the group says something."""
+    group = str(identity.get("group") or "")
+    kind = printable(str(identity.get("kind", "")))
+    return kind if group in _KUBERNETES_OWN or group.endswith(".k8s.io") else f"{kind}.{printable(group)}"
+
+
+def object_name(identity: Json) -> str:
+    """`Deployment shop/web`, or `ClusterRole reader` for one that is in no namespace."""
+    namespace = identity.get("namespace")
+    name = printable(str(identity.get("name", "")))
+    return f"{kind_of(identity)} {printable(str(namespace))}/{name}" if namespace else f"{kind_of(identity)} {name}"
