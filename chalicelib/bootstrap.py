@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from chalicelib.services.access import Access
+from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.services.bundle import Services
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
-    from chalicelib.engine.clusters import Clusters
-    from chalicelib.engine.engine import Engine
     from chalicelib.store.repository import Repository
+    from chalicelib.store.wrappers import Wrapper
 
 _lock = threading.Lock()
 _built: dict[int, Services] = {}
@@ -34,7 +33,7 @@ def services() -> Services:
     with _lock:
         if process not in _built:
             _built.clear()
-            _built[process] = build(Settings.read(os.environ), os.environ)
+            _built[process] = build(Settings.read(os.environ))
         return _built[process]
 
 
@@ -48,10 +47,73 @@ def use(services: Services) -> Iterator[Services]:
         _handed_in.remove(services)
 
 
-def build(settings: Settings, environment: Mapping[str, str]) -> Services:
-    """Put the services of one repository together."""
-    raise NotImplementedError
+def build(settings: Settings) -> Services:
+    """Put the services of the repository together that the settings name."""
+    from chalicelib.store.repository import Repository
+
+    if settings.repository is None:
+        raise Invalid(
+            "MAINSTAY_REPOSITORY is not set: name a repository, `s3://bucket/prefix` or `file:///path`.",
+            [Problem("MAINSTAY_REPOSITORY", "it is not set")],
+        )
+    return assemble(Repository.open(settings.repository, settings.control, wrappers=_wrappers(settings)), settings)
+
+
+def assemble(repository: Repository, settings: Settings) -> Services:
+    """Put the services of a repository together."""
+    from chalicelib.engine.clusters import Clusters
+    from chalicelib.engine.engine import Engine
+    from chalicelib.engine.flows import FLOWS
+    from chalicelib.engine.lease import LeaseTerms
+    from chalicelib.services.access import Access
+    from chalicelib.services.applications import Applications
+    from chalicelib.services.clusters import RegisteredClusters
+    from chalicelib.services.documents import Documents
+    from chalicelib.services.operations import Operations
+    from chalicelib.services.versions import Versions
+
+    sessions = Clusters(repository, settings.kubeconfig)
+    # A third of the lease is kept as margin, so that short leases (tests) work as long ones do.
+    terms = LeaseTerms(settings.lease_seconds, min(10.0, settings.lease_seconds / 3))
+    engine = Engine(repository, sessions, FLOWS, terms=terms)
+    clusters = RegisteredClusters(repository, sessions)
+    documents = Documents(clusters)
+    operations = Operations(repository, engine)
+    versions = Versions(repository, operations, clusters)
+    return Services(
+        access=Access(settings.read_admin_token()),
+        applications=Applications(repository, clusters, documents, operations, versions),
+        versions=versions,
+        operations=operations,
+        clusters=clusters,
+        documents=documents,
+        engine=engine,
+    )
 
 
 def make_repository(settings: Settings) -> str | None:
-    return None
+    """Make the repository if there is none; the recovery key if it was made now, to be shown this once."""
+    from chalicelib.store.repository import Repository
+
+    assert settings.repository is not None  # noqa: S101 - who calls this has seen to it
+    made = Repository.initialise(settings.repository, settings.control, wrappers=_wrappers(settings))
+    return made.recovery_key
+
+
+def _wrappers(settings: Settings) -> list[Wrapper]:
+    """What opens the repository."""
+    from chalicelib.store.wrappers import Passphrase
+
+    if settings.kms_key is not None:
+        raise Invalid(
+            "MAINSTAY_KMS_KEY is set, but opening a repository with KMS comes in a later release.",
+            [Problem("MAINSTAY_KMS_KEY", "KMS comes in a later release", hint="set MAINSTAY_PASSPHRASE_FILE")],
+        )
+    passphrase = settings.read_passphrase()
+    if passphrase is None:
+        raise Invalid(
+            f"Nothing is set that opens {settings.repository}: name a file with its passphrase in "
+            "MAINSTAY_PASSPHRASE_FILE.",
+            [Problem("MAINSTAY_PASSPHRASE_FILE", "it is not set")],
+        )
+    return [Passphrase(passphrase.get_secret_value())]

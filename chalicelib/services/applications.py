@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from chalicelib.domain.document import Document
 from chalicelib.domain.errors import ClusterError, Conflict, Invalid, MainstayError, NotFound, Problem
 from chalicelib.domain.ids import new_id, parse_id
 from chalicelib.domain.operation import OperationKind
-from chalicelib.services import paging, views
+from chalicelib.services import naming, paging, views
 from chalicelib.services.access import Asker
 from chalicelib.services.documents import accepted
 from chalicelib.services.looking import MOST_SECONDS, within
@@ -75,8 +76,21 @@ class Applications:
             created_at=now,
             updated_at=now,
         )
+        self._claim(application.name, application.id, now)
         stored = self._repository.applications.create(application)
         return views.application_view(stored, self._clusters.name_of(cluster), self._warnings(stored, document))
+
+    def _claim(self, name: str, application: str, now: datetime) -> None:
+        try:
+            naming.claim(self._repository, naming.APPLICATIONS, name, application, self._lives, now)
+        except Conflict as error:
+            raise Conflict(f"There is an application called {name!r} already.", details={"name": name}) from error
+
+    def _lives(self, application: str) -> bool:
+        try:
+            return self._repository.applications.get(application).status != "deleted"
+        except NotFound:
+            return False
 
     def _write(self, asker: Asker, request: ApplicationRegistration) -> str:
         assert request.namespace is not None  # noqa: S101 - `register` has looked
@@ -95,7 +109,7 @@ class Applications:
             )
         return found
 
-    def _warnings(self, application: Application, document: Document) -> list[str]:
+    def _warnings(self, application: Application, document: Document) -> Sequence[str]:
         """What to know about it: it shares a namespace with another application, or is named otherwise."""
         warnings = []
         if document.metadata.name != application.name:
@@ -154,18 +168,21 @@ class Applications:
             raise invalid("document", "an application stays on its cluster", "register another one there")
         changes: dict[str, object] = {
             name: getattr(request, name)
-            for name in ("description", "document", "status")
+            for name in ("name", "description", "document", "status")
             if getattr(request, name) is not None
         }
-        if request.name is not None and request.name != found.name:
-            self._repository.applications.rename(found.id, request.name)
-        changes["updated_at"] = self._repository.now()
+        now = self._repository.now()
+        if request.name is not None:
+            self._claim(request.name, found.id, now)
+        changes["updated_at"] = now
 
         def change(stored: Application) -> Application:
             _refuse_deleting(stored)
             return stored.model_copy(update=changes)
 
         stored = self._repository.applications.update(found.id, change)
+        if stored.name != found.name:
+            self._repository.names.free(naming.APPLICATIONS, found.name, found.id)
         warnings = self._warnings(stored, document) if request.document is not None else []
         return views.application_view(stored, self._clusters.name_of(stored.cluster), warnings)
 
@@ -189,8 +206,7 @@ class Applications:
             found, message = self._observed(found)
         versions = self._versions.all(found.id)
         running = self._running(found.id)
-        by_id = {version.id: version for version in versions}
-        good = newest_good(versions)
+        current = next((version for version in versions if version.id == found.current_version), None)
         return StatusView(
             id=found.id,
             name=found.name,
@@ -198,9 +214,9 @@ class Applications:
             health=[views.health_view(workload) for workload in found.health],
             observed_at=found.observed_at,
             message=message,
-            current_version=by_id.get(found.current_version or ""),
-            newest_version=versions[0] if versions else None,
-            last_good_version=good,
+            current_version=self._versions.noted(current),
+            newest_version=self._versions.noted(versions[0] if versions else None),
+            last_good_version=self._versions.noted(newest_good(versions)),
             last_proven_version=None,
             running_operation=running,
             next_backup=None,
@@ -233,7 +249,7 @@ class Applications:
             application.id, lambda stored: stored.model_copy(update=changes)
         ), ""
 
-    def _health(self, cluster: str, namespaces: set[str]) -> list[WorkloadHealth]:
+    def _health(self, cluster: str, namespaces: set[str]) -> Sequence[WorkloadHealth]:
         from chalicelib.cluster.health import observe
         from chalicelib.cluster.transport import now
 
@@ -243,7 +259,7 @@ class Applications:
 
 
 def _namespaces(document: Document) -> set[str]:
-    return {namespace for scope in document.spec.state.objects for namespace in scope.namespaces}
+    return set(document.spec.state.namespaces)
 
 
 def _refuse_deleting(application: Application) -> None:

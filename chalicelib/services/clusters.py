@@ -20,7 +20,7 @@ from chalicelib.domain.errors import (
     Problem,
 )
 from chalicelib.domain.ids import new_id
-from chalicelib.services import paging, views
+from chalicelib.services import naming, paging, views
 from chalicelib.services.access import Asker
 from chalicelib.services.looking import MOST_SECONDS, within
 from chalicelib.services.models import (
@@ -61,7 +61,7 @@ class RegisteredClusters:
 
     def find(self, asker: Asker, cluster: str | None) -> ClusterRecord:  # noqa: ARG002 - rights come with accounts
         """The cluster with this name or id; without one the only one that is registered."""
-        records = self._repository.clusters.list()
+        records = list(self._repository.clusters.list())
         if cluster is not None:
             for record in records:
                 if cluster in {record.id, record.name}:
@@ -102,10 +102,25 @@ class RegisteredClusters:
         connection = self._sessions.connection_of(record)  # says what to mend if there is none
         record = record.model_copy(update={"context": connection.context, "server": connection.server})
         try:
-            return self._repository.clusters.create(record)
+            return self._create(record)
         except Conflict:
             # Another request was first.
-            return next(found for found in self._repository.clusters.list() if found.name == DEFAULT)
+            first = self._repository.names.holder(naming.CLUSTERS, DEFAULT)
+            if first is None:
+                raise
+            return self._repository.clusters.get(first)
+
+    def _create(self, record: ClusterRecord) -> ClusterRecord:
+        """Write a new record under a name that no other cluster has."""
+        naming.claim(self._repository, naming.CLUSTERS, record.name, record.id, self._lives, record.created_at)
+        return self._repository.clusters.create(record)
+
+    def _lives(self, cluster: str) -> bool:
+        try:
+            self._repository.clusters.get(cluster)
+        except NotFound:
+            return False
+        return True
 
     # ── for those who ask ───────────────────────────────────────────────────────────────────────────────
 
@@ -149,9 +164,9 @@ class RegisteredClusters:
         if settings.kubeconfig is not None:
             connection = _tried(settings.kubeconfig, settings.context, record.connections)
             changes |= {"source": "stored", "context": connection.context, "server": connection.server}
-            self._repository.clusters.put_credentials(record.id, settings.kubeconfig.encode())
+            self._repository.clusters.set_credentials(record.id, settings.kubeconfig.encode())
         if known is None:
-            return views.cluster_view(self._repository.clusters.create(record.model_copy(update=changes)))
+            return views.cluster_view(self._create(record.model_copy(update=changes)))
         stored = self._repository.clusters.update(record.id, lambda found: found.model_copy(update=changes))
         return views.cluster_view(stored)
 
@@ -159,7 +174,7 @@ class RegisteredClusters:
         """The cluster that is meant, `None` if a new one is."""
         if settings.kubeconfig is None:
             return self.find(asker, settings.name)
-        records = self._repository.clusters.list()
+        records = list(self._repository.clusters.list())
         if settings.name is None and len(records) > 1:
             raise invalid("name", "several clusters are registered", "say which of them, or a new name")
         for record in records:
@@ -179,6 +194,7 @@ class RegisteredClusters:
             named = ", ".join(sorted(users)[:5])
             raise Conflict(f"Applications are on cluster {record.name} ({named}): delete them first.")
         self._repository.clusters.delete(record.id)
+        self._repository.names.free(naming.CLUSTERS, record.name, record.id)
         return Gone(id=record.id)
 
 
@@ -201,8 +217,8 @@ def _status(record: ClusterRecord, client: Client) -> ClusterStatusView:
 
     try:
         seen = within(lambda: check(client, seconds=MOST_SECONDS - 0.5), "It")
-    except MainstayError as error:
-        seen = {"error": error.as_json(), "server": client.connection.server}
+    except MainstayError as failure:
+        seen = {"error": failure.as_json(), "server": client.connection.server}
     error = seen.get("error") or {}
     return ClusterStatusView(
         id=record.id,

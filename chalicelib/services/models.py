@@ -215,7 +215,7 @@ class VersionDetail(VersionView):
     kinds: list[KindSummary]
     gaps: list[Gap]
     images: list[ImageSeen]
-    document: str | None = Field(description="The application's document as it was.")
+    document: str = Field(description="The application's document as it was.")
     kept_because: list[str]
     estimate_seconds: float | None = Field(description="To restore it into an empty namespace.")
 

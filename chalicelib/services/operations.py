@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +59,7 @@ class Operations:
 
     def find(self, operation: str) -> Operation:
         """The operation with this id; `NotFound` if there is none."""
-        application = self._repository.locate(parse_id(operation, "op"))
-        return self._repository.operations.get(application, operation)
+        return self._repository.operations.find(parse_id(operation, "op"))
 
     # ── for those who ask ───────────────────────────────────────────────────────────────────────────────
 
@@ -77,9 +76,7 @@ class Operations:
         return OperationPage(items=[views.operation_view(operation) for operation in items], next=following)
 
     def _matching(self, query: OperationsQuery, before: str | None) -> Iterator[Operation]:
-        for application, identifier in self._newest_first(query.app_id):
-            if before is not None and identifier >= before:
-                continue
+        for application, identifier in self._newest_first(query.app_id, before or ""):
             operation = self._repository.operations.get(application, identifier)
             if query.kind is not None and operation.kind != query.kind:
                 continue
@@ -87,10 +84,14 @@ class Operations:
                 continue
             yield operation
 
-    def _newest_first(self, application: str | None) -> list[tuple[str, str]]:
+    def _newest_first(self, application: str | None, before: str) -> Sequence[tuple[str, str]]:
         """(application, operation) pairs by the operations' ids, which sort by time: only keys are listed."""
         wanted = [application] if application else self._repository.applications.ids()
-        found = [(each, identifier) for each in wanted for identifier in self._repository.operations.ids(each)]
+        found = [
+            (each, identifier)
+            for each in wanted
+            for identifier in self._repository.operations.list(each, before=before)
+        ]
         return sorted(found, key=lambda pair: pair[1], reverse=True)
 
     def cancel(self, asker: Asker, operation: str) -> OperationView:

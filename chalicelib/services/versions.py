@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.errors import Conflict, Invalid, NotFound, Problem
@@ -10,7 +11,7 @@ from chalicelib.domain.ids import parse_id
 from chalicelib.domain.labels import LabelSelector
 from chalicelib.domain.operation import OperationKind, State
 from chalicelib.domain.version import Manifest, Note
-from chalicelib.services import paging, views
+from chalicelib.services import comparing, paging, views
 from chalicelib.services.access import Asker
 from chalicelib.services.models import (
     BackupRequest,
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
     from chalicelib.services.operations import Operations
     from chalicelib.store.repository import Repository
 
+#: Manifests read at the same time, and in one go; and versions whose manifests stay known.
+_AT_ONCE = 8
+_CHUNK = 32
+_MOST_KNOWN = 20_000
+
 
 class Versions:
     """What can be asked about versions."""
@@ -43,6 +49,7 @@ class Versions:
         self._repository = repository
         self._operations = operations
         self._clusters = clusters
+        self._known: dict[str, VersionView] = {}
 
     # ── making and restoring ────────────────────────────────────────────────────────────────────────────
 
@@ -61,7 +68,7 @@ class Versions:
             return self._plan(asker, application, manifest, request)
         arguments: dict[str, Any] = {"version": manifest.version}
         if request.plan is not None:
-            arguments |= self._planned(manifest, request)
+            arguments.update(self._planned(manifest, request))
         arguments |= _given(
             mode=request.mode,
             onFailure=request.on_failure,
@@ -93,8 +100,8 @@ class Versions:
             raise invalid("plan", f"it is a plan for {planned.arguments.get('version')}", "restore that version")
         if planned.state is not State.SUCCEEDED:
             raise Conflict(f"The plan {request.plan} cannot be applied: it is {planned.state}.")
-        taken = {name: planned.arguments[name] for name in ("mode", "consent", "only") if name in planned.arguments}
-        return {"plan": request.plan, **taken}
+        decided = _given(**{name: planned.arguments.get(name) for name in ("mode", "consent", "only")})
+        return {"plan": request.plan, **decided}
 
     def _refuse_elsewhere(self, asker: Asker, manifest: Manifest, request: RestoreRequest) -> None:
         if request.namespace is not None and [request.namespace] != list(manifest.namespaces):
@@ -109,38 +116,46 @@ class Versions:
     def get(self, asker: Asker, query: VersionQuery) -> VersionDetail:  # noqa: ARG002 - rights come with accounts
         """Everything about one version."""
         manifest = self._manifest(query.version_id)
-        note = self._repository.notes.read(manifest.application, manifest.version)
-        document = self._repository.versions(manifest.application).document(manifest)
-        return views.version_detail(manifest, note, document, self._kept_because(manifest, note))
+        note = self._repository.notes.get(manifest.application, manifest.version)
+        document = self._repository.objects(manifest).document()
+        cluster = self._clusters.name_of(manifest.cluster)
+        return views.version_detail(manifest, note, cluster, document, self._kept_because(manifest, note))
 
     def list(self, asker: Asker, query: VersionsQuery) -> VersionPage:  # noqa: ARG002
         """The versions of an application, newest first."""
         application = self._repository.applications.get(parse_id(query.app_id, "app")).id
         labels = _selector(query.label)
         before = paging.after(query.next)
-        matching = (version for version in self._each(application, before) if _matches(version, query, labels))
+        matching = (
+            noted
+            for version in self._each(application, before)
+            if _matches(version, query) and (noted := self._noted(version, labels)) is not None
+        )
         page, following = paging.take(matching, query.limit, lambda version: version.id)
         return VersionPage(items=page, next=following)
 
-    def all(self, application: str) -> list[VersionView]:
-        """Every version of an application, newest first."""
+    def all(self, application: str) -> Sequence[VersionView]:
+        """Every version of an application, newest first; without what people say about it (see `noted`)."""
         return list(self._each(application))
 
-    def held(self, application: str) -> list[str]:
+    def noted(self, version: VersionView | None) -> VersionView | None:
+        """A version with what people say about it."""
+        return None if version is None else self._noted(version, None)
+
+    def held(self, application: str) -> Sequence[str]:
         """The versions that must not be deleted."""
-        return [version.id for version in self._each(application) if version.hold]
+        ids = self._repository.versions(application).list()
+        return [version for version in ids if self._repository.notes.get(application, version).hold]
 
     def compare(self, asker: Asker, query: CompareQuery) -> ComparisonView:  # noqa: ARG002
         """What differs between a version and another one of its application, or what runs now."""
-        from chalicelib.services.comparing import compare
-
         first = self._manifest(query.from_)
         if query.to == "live":
-            return compare(self._repository, self._clusters, first, None)
+            return comparing.with_live(self._repository, self._clusters, first)
         second = self._manifest(query.to)
         if second.application != first.application:
             raise invalid("to", "it is a version of another application", "compare versions of one application")
-        return compare(self._repository, self._clusters, first, second)
+        return comparing.with_version(self._repository, first, second)
 
     # ── changing ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -155,13 +170,12 @@ class Versions:
         note = self._repository.notes.update(
             manifest.application, manifest.version, lambda found: found.model_copy(update=changes)
         )
-        return views.version_view(manifest, note)
+        return views.version_view(manifest, note, self._clusters.name_of(manifest.cluster))
 
-    def delete(self, asker: Asker, query: VersionDeletionQuery) -> VersionEnded:  # noqa: ARG002
+    def delete(self, asker: Asker, query: VersionDeletionQuery) -> VersionEnded:
         """End a version. `Conflict` if it is held, or the last good one and this is not forced."""
         manifest = self._manifest(query.version_id)
-        note = self._repository.notes.read(manifest.application, manifest.version)
-        if note is not None and note.hold:
+        if self._repository.notes.get(manifest.application, manifest.version).hold:
             raise Conflict(f"{manifest.version} is held. Let it go first (`hold: false`).")
         good = newest_good(self.all(manifest.application))
         if good is not None and good.id == manifest.version and not query.force:
@@ -170,7 +184,7 @@ class Versions:
                 "or say `force=true`."
             )
         self._refuse_in_use(manifest)
-        self._repository.versions(manifest.application).end(manifest.version)
+        self._repository.versions(manifest.application).end(manifest.version, asker.name, "deleted by request")
         return VersionEnded(id=manifest.version, application=manifest.application)
 
     def _refuse_in_use(self, manifest: Manifest) -> None:
@@ -196,22 +210,43 @@ class Versions:
         return found.id
 
     def _manifest(self, version: str) -> Manifest:
-        application = self._repository.locate(parse_id(version, "ver"))
+        application = self._repository.locations.find(parse_id(version, "ver"))
         return self._repository.versions(application).get(version)
 
     def _each(self, application: str, before: str | None = None) -> Iterator[VersionView]:
+        """The versions that exist, newest first. Manifests never change, so what was read stays known here."""
         versions = self._repository.versions(application)
-        for identifier in sorted(versions.ids(), reverse=True):
-            if before is None or identifier < before:
-                try:
-                    manifest = versions.get(identifier)
-                except NotFound:
-                    continue  # ended meanwhile
-                yield views.version_view(manifest, self._repository.notes.read(application, identifier))
+        wanted = [each for each in versions.list() if before is None or each < before]
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="mainstay-versions") as pool:
+            for start in range(0, len(wanted), _CHUNK):
+                for view in pool.map(lambda each: self._read(application, each), wanted[start : start + _CHUNK]):
+                    if view is not None:
+                        yield view
 
-    def _kept_because(self, manifest: Manifest, note: Note | None) -> list[str]:
+    def _read(self, application: str, version: str) -> VersionView | None:
+        known = self._known.get(version)
+        if known is None:
+            try:
+                manifest = self._repository.versions(application).get(version)
+            except NotFound:
+                return None  # ended meanwhile
+            known = views.version_view(manifest, Note(version=version), self._clusters.name_of(manifest.cluster))
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[version] = known
+        return known
+
+    def _noted(self, version: VersionView, labels: LabelSelector | None) -> VersionView | None:
+        """The version with its note; `None` if its labels are not the wanted ones."""
+        note = self._repository.notes.get(version.application, version.id)
+        if labels is not None and not labels.matches(note.labels):
+            return None
+        said = {name: getattr(note, name) for name in ("name", "comment", "labels", "hold", "made_by")}
+        return version.model_copy(update=said)
+
+    def _kept_because(self, manifest: Manifest, note: Note) -> Sequence[str]:
         reasons = []
-        if note is not None and note.hold:
+        if note.hold:
             reasons.append("it is held")
         good = newest_good(self.all(manifest.application))
         if good is not None and good.id == manifest.version:
@@ -221,12 +256,11 @@ class Versions:
         return reasons
 
 
-def _matches(version: VersionView, query: VersionsQuery, labels: LabelSelector | None) -> bool:
+def _matches(version: VersionView, query: VersionsQuery) -> bool:
     return (
         (query.state is None or version.state == query.state)
         and (query.after is None or version.captured_at >= query.after)
         and (query.before is None or version.captured_at < query.before)
-        and (labels is None or labels.matches(version.labels))
     )
 
 

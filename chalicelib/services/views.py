@@ -50,9 +50,8 @@ def health_view(workload: WorkloadHealth) -> HealthView:
     return HealthView(**{name: getattr(workload, name) for name in HealthView.model_fields})
 
 
-def version_view(manifest: Manifest, note: Note | None) -> VersionView:
-    """A version as lists show it."""
-    note = note or Note(version=manifest.version)
+def version_view(manifest: Manifest, note: Note, cluster: str) -> VersionView:
+    """A version as lists show it. `cluster` is the cluster's name."""
     return VersionView(
         id=manifest.version,
         application=manifest.application,
@@ -64,7 +63,7 @@ def version_view(manifest: Manifest, note: Note | None) -> VersionView:
         purpose=manifest.purpose,
         made_by=note.made_by,
         operation=manifest.operation,
-        cluster=manifest.cluster,
+        cluster=cluster,
         cluster_version=manifest.cluster_version,
         captured_at=manifest.captured_at,
         objects=manifest.objects,
@@ -74,11 +73,11 @@ def version_view(manifest: Manifest, note: Note | None) -> VersionView:
 
 
 def version_detail(
-    manifest: Manifest, note: Note | None, document: str | None, kept_because: Sequence[str]
+    manifest: Manifest, note: Note, cluster: str, document: str, kept_because: Sequence[str]
 ) -> VersionDetail:
     """Everything about one version. `document` is the text as it was."""
     return VersionDetail(
-        **dict(version_view(manifest, note)),
+        **dict(version_view(manifest, note, cluster)),
         started_at=manifest.started_at,
         namespaces=list(manifest.namespaces),
         kinds=list(manifest.kinds),
