@@ -262,7 +262,7 @@ def _may_be_applied(session: Session, made: Json, version: Json, application: Js
     if made.get("blockers"):
         raise Failure.refused(
             "The plan cannot be applied as it is.",
-            "Agree to what is protected with --consent KIND, or choose another --mode or --only.",
+            "What stands in the way is said above; another --mode or --only may go round it.",
             code="blocked",
         )
     if not writes(made):

@@ -152,6 +152,7 @@ def action(verb: str, target: dict[str, Any], reason: str, **changes: Any) -> di
         "liveResourceVersion": None,
         "liveDigest": None,
         "wantedDigest": None,
+        "propagation": "Background",
         "effects": [],
         **changes,
     }
@@ -189,7 +190,7 @@ def plan(**changes: Any) -> dict[str, Any]:
         action("replace", identity("Service", "db"), "immutable", message="spec.clusterIP cannot be changed"),
         action("delete", identity("ConfigMap", "leftover"), "extra"),
         action(
-            "keep",
+            "skip",
             identity("PersistentVolumeClaim", "data-0"),
             "protected",
             message="it is not in the version, but claims are protected; agree with --consent PersistentVolumeClaim",
@@ -201,7 +202,7 @@ def plan(**changes: Any) -> dict[str, Any]:
         "version": NEW,
         "mode": "exact",
         "empty": False,
-        "counts": {"create": 1, "update": 3, "replace": 1, "delete": 1, "keep": 36},
+        "counts": {"create": 1, "update": 3, "replace": 1, "delete": 1, "keep": 35, "skip": 1},
         "warnings": ["The Service shop/db gets a new address while it is replaced."],
         "blockers": [],
         "gaps": [],

@@ -301,10 +301,10 @@ def test_a_saved_plan_is_applied_as_it_is(mainstay: Mainstay, service: FakeServi
 
 @pytest.mark.usefixtures("terminal")
 def test_a_blocked_plan_is_not_even_asked_about(mainstay: Mainstay, service: FakeService) -> None:
-    service.plan = fake.plan(blockers=["PersistentVolumeClaim is protected."])
+    service.plan = fake.plan(blockers=["The namespace shop is being deleted."])
     said = mainstay("restore", "shop", stdin="y\n")
     assert said.code == Exit.REFUSED
-    assert "--consent KIND" in said.err
+    assert "The namespace shop is being deleted." in said.err
     assert len(_sent(service, "PUT", "/version/restoreVersion")) == 1
 
 

@@ -63,15 +63,15 @@ Replace 1
 Delete 1
   − ConfigMap shop/leftover
 
-Keep as it is 1
-  = PersistentVolumeClaim shop/data-0
+Skip 1
+  · PersistentVolumeClaim shop/data-0
       it is not in the version, but claims are protected; agree with --consent
         PersistentVolumeClaim
 
 Warnings
   ! The Service shop/db gets a new address while it is replaced.
 
-Plan: 1 to create · 3 to update · 1 to replace · 1 to delete · 1 kept ·
+Plan: 1 to create · 3 to update · 1 to replace · 1 to delete · 1 skipped ·
       35 unchanged
 """
     )
@@ -97,7 +97,7 @@ def test_what_stands_in_the_way_is_told_last_before_the_sum() -> None:
         counts={"delete": 1},
         warnings=[],
         gaps=[{"group": "", "kind": "Secret", "namespace": "shop", "status": 403, "message": "forbidden"}],
-        blockers=["PersistentVolumeClaim is protected: agree with --consent PersistentVolumeClaim."],
+        blockers=["The namespace shop is being deleted: wait until it is gone, then restore once more."],
     )
     assert (
         drawn(plan_lines(plan, Page(80, UNICODE)))
@@ -109,8 +109,8 @@ Could not be read
   ! Secret in shop: forbidden
 
 Cannot be applied as it is
-  ! PersistentVolumeClaim is protected: agree with --consent
-    PersistentVolumeClaim.
+  ! The namespace shop is being deleted: wait until it is gone, then restore
+    once more.
 
 Plan: 1 to delete
 """
