@@ -102,6 +102,16 @@ class DirectGateway:
         """Everything about one version."""
         return self._ask(self._services.versions.get, self._model("VersionQuery", {"versionId": version}))
 
+    def change_version(self, version: str, body: Json) -> Json:
+        """Change what people say about a version."""
+        query = self._model("VersionQuery", {"versionId": version})
+        return self._ask(self._services.versions.update, query, self._model("VersionChange", body))
+
+    def delete_version(self, version: str, *, force: bool) -> Json:
+        """Delete a version."""
+        query = self._model("VersionDeletionQuery", {"versionId": version, "force": force})
+        return self._ask(self._services.versions.delete, query)
+
     def restore(self, version: str, body: Json) -> Json:
         """Start a restore or a plan."""
         query = self._model("VersionQuery", {"versionId": version})

@@ -42,6 +42,12 @@ class Gateway(Protocol):
     def version(self, version: str) -> Json:
         """Everything about one version."""
 
+    def change_version(self, version: str, body: Json) -> Json:
+        """Change what people say about a version: name, comment, labels, hold."""
+
+    def delete_version(self, version: str, *, force: bool) -> Json:
+        """Delete a version; `force`: even the last good one."""
+
     def restore(self, version: str, body: Json) -> Json:
         """Start a restore, or with `dryRun` a plan: the operation."""
 

@@ -87,6 +87,15 @@ class HttpGateway:
         """`GET /version/selectVersion`."""
         return self._ask("GET", "/version/selectVersion", {"versionId": version})
 
+    def change_version(self, version: str, body: Json) -> Json:
+        """`PUT /version/updateVersion`."""
+        return self._ask("PUT", "/version/updateVersion", {"versionId": version}, body)
+
+    def delete_version(self, version: str, *, force: bool) -> Json:
+        """`DELETE /version/deleteVersion`."""
+        query = {"versionId": version, **({"force": "true"} if force else {})}
+        return self._ask("DELETE", "/version/deleteVersion", query)
+
     def restore(self, version: str, body: Json) -> Json:
         """`PUT /version/restoreVersion`."""
         return self._ask("PUT", "/version/restoreVersion", {"versionId": version}, body)

@@ -15,6 +15,7 @@ import click
 from chalicelib.cli.command import Group
 from chalicelib.cli.commands.applications import app, status
 from chalicelib.cli.commands.documents import check, init
+from chalicelib.cli.commands.notes import forget, note
 from chalicelib.cli.commands.operations import cancel, operation, operations, result
 from chalicelib.cli.commands.restores import plan, restore, undo
 from chalicelib.cli.commands.service import clusters, completion, serve, settings
@@ -25,7 +26,7 @@ from chalicelib.cli.session import Session
 
 _SECTIONS = (
     ("Begin", (init, check, app)),
-    ("Keep", (backup, versions, show, diff)),
+    ("Keep", (backup, versions, show, diff, note, forget)),
     ("Put back", (plan, restore, undo)),
     ("Watch", (status, operations, operation, result, cancel)),
     ("The service", (serve, clusters, settings, completion)),

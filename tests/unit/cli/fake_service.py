@@ -380,6 +380,10 @@ class FakeService:
             case "GET", ["version", "selectVersion"]:
                 found = [each for each in self.versions if each["id"] == query["versionId"]]
                 return self._one([detail(each) for each in found])
+            case "PUT", ["version", "updateVersion"]:
+                return 200, {**next(each for each in self.versions if each["id"] == query["versionId"]), **body}
+            case "DELETE", ["version", "deleteVersion"]:
+                return 200, {"id": query["versionId"], "application": APP, "deleted": True}
             case "PUT", ["version", "restoreVersion"]:
                 return self._start(PLAN if body.get("dryRun") else RESTORE)
             case "GET", ["version", "compare"]:

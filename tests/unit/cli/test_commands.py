@@ -238,6 +238,30 @@ def test_the_newest_good_version_is_neither_partial_nor_made_by_a_restore(
     assert [query["versionId"] for _, path, query, _ in service.asked if path == "/version/restoreVersion"] == [OLD]
 
 
+def test_what_is_said_about_a_version_can_change(mainstay: Mainstay, service: FakeService) -> None:
+    said = mainstay(
+        "note", "before-upgrade", "--name", "n", "--comment", "", "--hold", "--label", "a=b", "--label", "stage-"
+    )
+    assert _sent(service, "PUT", "/version/updateVersion") == [
+        {"name": "n", "comment": "", "hold": True, "labels": {"a": "b"}}
+    ]
+    assert "complete held" in said.out
+    assert mainstay("note", "before-upgrade").code == Exit.USAGE
+    assert mainstay("note", "before-upgrade", "--label", "x").code == Exit.USAGE
+
+
+def test_forgetting_a_version_asks_first(
+    mainstay: Mainstay, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mainstay("forget", "before-upgrade").code == Exit.REFUSED
+    monkeypatch.setattr("chalicelib.cli.screen.Screen.interactive", True)
+    said = mainstay("forget", "before-upgrade", stdin="n\n")
+    assert f"Delete {NEW} (before-upgrade) of shop, made 2 h ago? [y/N]" in said.err
+    assert not _sent(service, "DELETE", "/version/deleteVersion")
+    assert mainstay("forget", "before-upgrade", "--force", "--yes").code == 0
+    assert service.asked[-1][2] == {"versionId": NEW, "force": "true"}
+
+
 # ── putting back ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
