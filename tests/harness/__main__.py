@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.harness.access import given_cluster
 from tests.harness.cache import locked, say
-from tests.harness.cluster import Cluster, Options, clusters_root, sweep_abandoned
+from tests.harness.cluster import Cluster, Options, clusters_root, standing_clusters, sweep_abandoned
 from tests.harness.errors import HarnessError
 
 # A start may have to wait for a build that another process does.
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         if given.command == "up":
             _up(given.name, Options(version=given.version, node=not given.no_node))
         elif given.command == "down":
-            names = [path.name for path in _standing()] if given.all else [given.name]
+            names = [cluster.directory.name for cluster in standing_clusters()] if given.all else [given.name]
             for name in names:
                 _down(name)
         else:
@@ -52,7 +52,7 @@ def _up(name: str, options: Options) -> None:
     directory = clusters_root() / name
     with locked(f"cluster-{name}", seconds=_SECONDS, waiting=f"another process works on {name!r}; waiting for it"):
         cluster = _existing(directory)
-        if cluster is not None and cluster.healthy():
+        if cluster is not None and cluster.healthy(patience=20):
             _same_kind(name, cluster, options)
         else:
             if cluster is not None:
@@ -60,10 +60,9 @@ def _up(name: str, options: Options) -> None:
                 cluster.stop()
             cluster = Cluster(directory, options, owned=False)
             cluster.start()
-    took = cluster.state.took
-    kubectl = cluster.kubectl_program
+    state, kubectl = cluster.state, cluster.kubectl_program
     print(
-        f"The cluster {name!r} is ready (Kubernetes {cluster.state.options.version}, started in {took['all']:.1f} s).\n"
+        f"The cluster {name!r} is ready (Kubernetes {state.options.version}, started in {state.took['all']:.1f} s).\n"
         f"  export KUBECONFIG={cluster.kubeconfig}\n"
         f"  {kubectl} get nodes,pods -A\n"
         f"End it with: python -m tests.harness down --name {name}"
@@ -99,12 +98,6 @@ def _status() -> None:
         print(f"  KUBECONFIG={cluster.kubeconfig}")
         for program, runs in cluster.running().items():
             print(f"  {program}: {'runs' if runs else 'does not run'}")
-
-
-def _standing() -> list[Path]:
-    """The clusters that belong to no process."""
-    found = [(path, _existing(path)) for path in sorted(clusters_root().glob("*/"))]
-    return [path for path, cluster in found if cluster is not None and cluster.state.owner is None]
 
 
 def _existing(directory: Path) -> Cluster | None:

@@ -37,11 +37,12 @@ class Access:
     def api(self) -> Api:
         """Requests as the administrator."""
         if self._api is None:
-            self._api = Api.of(self._config)
+            self._api = Api.of(self.config)
         return self._api
 
     @property
-    def _config(self) -> Mapping[str, Any]:
+    def config(self) -> Mapping[str, Any]:
+        """The kubeconfig, complete in itself, as data."""
         config: Mapping[str, Any] = json.loads(
             self.kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json")
         )
@@ -115,12 +116,16 @@ class Access:
 
     def service_account(self, namespace: str, name: str, seconds: int = 3600) -> Path:
         """A kubeconfig with a token of a ServiceAccount, which must exist."""
+        return self._write_identity(f"{namespace}-{name}", self.token(namespace, name, seconds))
+
+    def token(self, namespace: str, name: str, seconds: int = 3600) -> str:
+        """A token of a ServiceAccount, which must exist."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-        token = self.api.post(path, {"spec": {"expirationSeconds": seconds}})["status"]["token"]
-        return self._write_identity(f"{namespace}-{name}", token)
+        token: str = self.api.post(path, {"spec": {"expirationSeconds": seconds}})["status"]["token"]
+        return token
 
     def _write_identity(self, user: str, access: pki.Credential | str) -> Path:
-        cluster = self._config["clusters"][0]["cluster"]
+        cluster = self.config["clusters"][0]["cluster"]
         ca = base64.b64decode(cluster["certificate-authority-data"]).decode()
         path = self.directory / "identities" / f"{user.replace('/', '_')}-{secrets.token_hex(4)}.kubeconfig"
         write_whole(path, pki.kubeconfig(cluster["server"], ca, user, access), 0o600)

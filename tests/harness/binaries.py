@@ -209,7 +209,7 @@ def _ordered(version: str) -> tuple[int, ...]:
 
 
 def _kubernetes(version: str) -> _Build:
-    major, minor, patch = version.split(".")
+    major, minor, _ = version.split(".")
     flags = [
         f"-X k8s.io/{module}.gitVersion=v{version}" for module in ("component-base/version", "client-go/pkg/version")
     ]
@@ -232,7 +232,7 @@ def _kubernetes(version: str) -> _Build:
         (work / "go.mod").write_text("module mainstay.test/kubernetes\n")
         described = json.loads(go("mod", "download", "-json", f"k8s.io/kubernetes@v{version}", cwd=work))
         theirs = Path(described["GoMod"]).read_text()
-        (work / "go.mod").write_text(_module_file(theirs, version, f"0.{minor}.{patch}"))
+        (work / "go.mod").write_text(module_file(theirs, version))
         go("mod", "tidy", cwd=work)
         go(*build, ".", cwd=work)
         for name in programs:
@@ -242,7 +242,7 @@ def _kubernetes(version: str) -> _Build:
     return _Build("kubernetes", version, recipe, make, _GO_NEEDED, "five to seven minutes")
 
 
-def _module_file(theirs: str, version: str, staging: str) -> str:
+def module_file(theirs: str, version: str) -> str:
     """Our go.mod, made from k8s.io/kubernetes' own.
 
     That module refers to its staging modules by paths inside its repository, which only exist there: each is
@@ -258,7 +258,8 @@ def _module_file(theirs: str, version: str, staging: str) -> str:
         raise HarnessError(
             f"the go.mod of k8s.io/kubernetes {version} names no staging modules: has it changed its form?"
         )
-    lines += [f"replace {module} => {module} v{staging}" for module in staged]
+    # Kubernetes 1.x.y publishes its staging modules as 0.x.y.
+    lines += [f"replace {module} => {module} v0{version.removeprefix('1')}" for module in staged]
     return "\n".join(lines) + "\n"
 
 

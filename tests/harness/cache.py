@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -57,4 +58,4 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
 
 def say(text: str) -> None:
     """A line for the person who waits; standard output stays free for what programs read."""
-    os.write(2, f"harness: {text}\n".encode())
+    print(f"harness: {text}", file=sys.stderr, flush=True)

@@ -9,8 +9,8 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +18,7 @@ from typing import Any, Self
 from tests.harness import pki, provisioner
 from tests.harness.access import Access
 from tests.harness.binaries import CONTROL_PLANE, CONTROLLERS, NODE, Programs, kubernetes_programs
-from tests.harness.cache import cache_root, write_whole
+from tests.harness.cache import cache_root, locked, write_whole
 from tests.harness.errors import HarnessError
 from tests.harness.images import Image
 from tests.harness.node import NAME as NODE_NAME
@@ -92,7 +92,7 @@ class Cluster(Access):
     def load(cls, directory: Path) -> "Cluster":
         """A cluster that another process started (or this one, earlier)."""
         state = _State.read(directory / "cluster.json")
-        return cls(directory, state.options, owned=state.owner is not None)
+        return cls(directory, state.options, owned=state.owner == Identity.own())
 
     def __enter__(self) -> Self:
         self.start()
@@ -101,17 +101,23 @@ class Cluster(Access):
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.stop()
 
+    def prepare(self) -> None:
+        """Find or build its programs; `start` does it too."""
+        _ = self.programs
+
     # -- life ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start it and wait until it can be used; on failure nothing is left of it. May take a build, once."""
         programs = self.programs
+        sweep_abandoned()
         self.directory.mkdir(parents=True)
         try:
             began = time.monotonic()
             ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
-            options = Options(**{**asdict(self.options), "version": programs.version})
-            state = _State(options, ports, Identity.own() if self._owned else None)
+            state = _State(
+                replace(self.options, version=programs.version), ports, Identity.own() if self._owned else None
+            )
             state.write(self.directory / "cluster.json")
             self._write_credentials()
             self._start_control_plane()
@@ -141,9 +147,10 @@ class Cluster(Access):
             for program in reversed(self._control_plane):
                 # They keep nothing that outlives the directory, so there is nothing to end gently.
                 program.kill()
-        shutil.rmtree(self.directory, ignore_errors=True)
-        if self.directory.exists():  # something was still writing
-            shutil.rmtree(self.directory)
+        # Last of all what tells others, should this be interrupted, that there is something to end.
+        for entry in sorted(self.directory.iterdir(), key=lambda path: path.name == "cluster.json"):
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        self.directory.rmdir()
 
     def running(self) -> dict[str, bool]:
         """The programs of the cluster, and whether each runs."""
@@ -152,8 +159,20 @@ class Cluster(Access):
             found |= {"node": self.node.running(), "provisioner": self._provisioner.identity() is not None}
         return found
 
-    def healthy(self) -> bool:
-        """Whether it came up, all its programs run, its API server is ready and so is its node."""
+    def healthy(self, patience: float = 0) -> bool:
+        """Whether it came up, all its programs run, its API server is ready and so is its node.
+
+        On a busy machine a node is late to say so: `patience` is how many seconds it may still become healthy,
+        as long as all its programs run.
+        """
+        deadline = time.monotonic() + patience
+        while not (healthy := self._healthy_now()) and time.monotonic() < deadline:
+            if not all(self.running().values()):
+                return False
+            time.sleep(0.5)
+        return healthy
+
+    def _healthy_now(self) -> bool:
         try:
             if not self.state.complete or not all(self.running().values()):
                 return False
@@ -168,15 +187,6 @@ class Cluster(Access):
     def state(self) -> _State:
         return _State.read(self.directory / "cluster.json")
 
-    @property
-    def abandoned(self) -> bool:
-        """Whether its owner has died and left something of it behind."""
-        try:
-            owner = self.state.owner
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-        return owner is not None and not owner.alive
-
     # -- faults --------------------------------------------------------------------------------------------
 
     def kill_apiserver(self) -> None:
@@ -189,9 +199,8 @@ class Cluster(Access):
         `flags` replace the cluster's own apiserver_flags from now on.
         """
         if flags is not None:
-            self.options = Options(**{**asdict(self.options), "apiserver_flags": tuple(flags)})
             state = self.state
-            state.options = Options(**{**asdict(state.options), "apiserver_flags": tuple(flags)})
+            state.options = self.options = replace(state.options, apiserver_flags=tuple(flags))
             state.write(self.directory / "cluster.json")
         program = self.program("kube-apiserver")
         program.stop()
@@ -226,7 +235,7 @@ class Cluster(Access):
         return f"https://127.0.0.1:{self.state.ports['apiserver']}"
 
     @property
-    def _config(self) -> Mapping[str, Any]:
+    def config(self) -> Mapping[str, Any]:
         config: Mapping[str, Any] = json.loads(self.kubeconfig.read_text())
         return config
 
@@ -352,10 +361,23 @@ class Cluster(Access):
 def sweep_abandoned() -> list[str]:
     """Remove what is left of clusters whose owners were killed; their names."""
     removed = []
-    for directory in sorted(clusters_root().glob("*/")):
-        if (directory / "cluster.json").exists():
-            cluster = Cluster.load(directory)
-            if cluster.abandoned:
+    with locked("sweep", seconds=120):
+        for cluster, owner in _clusters():
+            if owner is not None and not owner.alive:
                 cluster.stop()
-                removed.append(directory.name)
+                removed.append(cluster.directory.name)
     return removed
+
+
+def standing_clusters() -> list[Cluster]:
+    """The clusters that `up` started and that belong to no process."""
+    return [cluster for cluster, owner in _clusters() if owner is None]
+
+
+def _clusters() -> Iterator[tuple[Cluster, Identity | None]]:
+    for path in sorted(clusters_root().glob("*/cluster.json")):
+        try:
+            cluster = Cluster.load(path.parent)
+            yield cluster, cluster.state.owner
+        except FileNotFoundError:
+            continue  # it was being removed

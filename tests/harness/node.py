@@ -60,7 +60,8 @@ class Node:
     owned: bool
 
     @property
-    def _id(self) -> str:
+    def key(self) -> str:
+        """What its names on the machine contain: in /run, of cgroups."""
         return hashlib.sha256(str(self.cluster).encode()).hexdigest()[:8]
 
     @property
@@ -70,7 +71,7 @@ class Node:
     @property
     def _run(self) -> Path:
         # A short path: those of the sockets below it may have 107 characters at most.
-        return _RUN / self._id
+        return _RUN / self.key
 
     @property
     def _socket(self) -> Path:
@@ -253,7 +254,7 @@ class Node:
 
     @property
     def _cgroup(self) -> str:
-        return f"mainstay-{self._id}"
+        return f"mainstay-{self.key}"
 
     def _make_cgroups(self) -> None:
         """A cgroup of its own: two kubelets in the same one would remove each other's pods as orphans."""
