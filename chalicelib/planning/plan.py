@@ -1,0 +1,401 @@
+"""The planner: a version and the live state in, what a restore will do out.
+
+    version rows ─┐
+                  ├─ join ─► missing · extra · differing ─► compare (read in full) ─► ask the server ─► order ─► Plan
+    live rows ────┘
+
+| mode      | missing | differing        | extra                                          |
+|-----------|---------|------------------|------------------------------------------------|
+| `exact`   | create  | update / replace | delete, only roots, only where all was read    |
+| `merge`   | create  | update / replace | –                                              |
+| `missing` | create  | –                | –                                              |
+
+What is protected is neither deleted nor replaced without consent: it becomes a `skip`, and a warning says how to
+consent. The rest of the plan can be applied all the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
+
+from chalicelib.domain.document import Restore
+from chalicelib.domain.objects import Body, ObjectKey
+from chalicelib.domain.plan import Action, Identity, Plan, Verb
+from chalicelib.domain.version import Gap, IndexRow
+from chalicelib.planning import effects, immutable
+from chalicelib.planning.capture_rules import Reason, implied
+from chalicelib.planning.compare import Comparison, compare
+from chalicelib.planning.consent import Consent
+from chalicelib.planning.context import PlanContext
+from chalicelib.planning.immutable import Refusal
+from chalicelib.planning.join import OWNED, LiveRow, join
+from chalicelib.planning.normalise import digest
+from chalicelib.planning.order import After, order
+from chalicelib.planning.sayings import WHY_LEFT, left_alone
+
+__all__ = ["OWNED", "AskServer", "LiveRow", "Question", "ReadLive", "ReadWanted", "make_plan"]
+
+#: Objects read in full, and asked about, at once.
+BATCH = 200
+
+_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
+_VOLUME = ("", "PersistentVolume")
+_CLAIM = ("", "PersistentVolumeClaim")
+
+#: Reads stored content: the rows asked for → their keys and normalised bodies, in any order.
+ReadWanted = Callable[[Sequence[IndexRow]], Iterable[tuple[ObjectKey, Body]]]
+#: Reads the normalised content of one live object; `None` if it is gone by now.
+ReadLive = Callable[[ObjectKey], Body | None]
+
+
+class Question(NamedTuple):
+    """An update to try without effect: what is planned, and the content to write (see `creation.for_update`)."""
+
+    action: Action
+    target: Body
+
+
+#: For each question, in order: the normalised content that would come of it, or why it would be refused, or `None`
+#: if the answer does not matter any more (the object moved).
+AskServer = Callable[[Sequence[Question]], Iterable[Body | Refusal | None]]
+
+
+def make_plan(
+    version_rows: Iterable[IndexRow],
+    live_rows: Iterable[LiveRow],
+    *,
+    application: str,
+    version: str,
+    mode: str,
+    restore: Restore,
+    read_wanted: ReadWanted,
+    read_live: ReadLive,
+    context: PlanContext,
+    consent: frozenset[str] = frozenset(),
+    only: Callable[[ObjectKey], bool] | None = None,
+    gaps: Sequence[Gap] = (),
+    ask_server: AskServer | None = None,
+    rules: Sequence[After] = (),
+) -> Plan:
+    """What it takes to bring the live state to the version, in a mode (`exact`, `merge` or `missing`).
+
+    Both streams come in the order of their keys; `ValueError` if they do not. `gaps` are what could not be read of
+    either side; `only` restricts the plan to some objects; of `restore` the protected kinds are used. Without
+    `ask_server` the table of `immutable` must do.
+    """
+    planner = _Planner(
+        mode=mode,
+        consent=Consent(restore.protect, consent, context),
+        only=only,
+        gaps=tuple(gaps),
+        context=context,
+        read_wanted=read_wanted,
+        read_live=read_live,
+        ask_server=ask_server,
+    )
+    planner.sort_out(join(version_rows, live_rows))
+    planner.plan_missing()
+    planner.plan_differing()
+    planner.plan_extra()
+    ordered = order(planner.actions, rules)
+    actions = [action.model_copy(update={"wave": ordered.waves[action.object.key]}) for action in planner.actions]
+    actions.sort(key=lambda action: (action.wave, action.object.key))
+    counts = Counter({Verb.KEEP.value: planner.kept})
+    counts.update(action.verb.value for action in actions)
+    return Plan(
+        application=application,
+        version=version,
+        mode=mode,
+        actions=tuple(actions),
+        counts={verb: count for verb, count in sorted(counts.items()) if count},
+        warnings=(*left_alone(planner.left), *sorted(planner.warnings), *ordered.problems),
+        gaps=tuple(gaps),
+        blockers=tuple(planner.blockers()),
+    )
+
+
+@dataclass(slots=True)
+class _Planner:
+    """The plan while it is being made."""
+
+    mode: str
+    consent: Consent
+    only: Callable[[ObjectKey], bool] | None
+    gaps: tuple[Gap, ...]
+    context: PlanContext
+    read_wanted: ReadWanted
+    read_live: ReadLive
+    ask_server: AskServer | None
+    actions: list[Action] = field(default_factory=list)
+    kept: int = 0
+    warnings: list[str] = field(default_factory=list)
+    #: Keys by why nothing is done about them, for the warnings at the end.
+    left: dict[str, list[ObjectKey]] = field(default_factory=dict)
+    _missing: list[tuple[IndexRow, LiveRow | None]] = field(default_factory=list)
+    _differing: list[tuple[IndexRow | None, LiveRow]] = field(default_factory=list)
+    _extra: list[LiveRow] = field(default_factory=list)
+    _known: set[ObjectKey] = field(default_factory=set)
+    _namespaces: set[str] = field(default_factory=set)
+
+    # ── the three heaps ─────────────────────────────────────────────────────────────────────────────────
+
+    def sort_out(self, pairs: Iterable[tuple[IndexRow | None, LiveRow | None]]) -> None:
+        """Missing, differing and extra objects; what is equal is only counted."""
+        for wanted, live in pairs:
+            row = wanted if wanted is not None else live
+            if row is None:
+                continue
+            self._known.add(row.key)
+            if self.only is not None and not self.only(row.key):
+                continue
+            self._namespaces.add(row.key.namespace)
+            if wanted is None:
+                if live is not None:
+                    self._extra.append(live)
+            elif live is None:
+                self._missing.append((wanted, None))
+            elif live.standing == Reason.TERMINATING:
+                self._missing.append((wanted, live))
+            elif live.digest == wanted.digest:
+                self.kept += 1
+            elif live.standing in {"", OWNED, Reason.UNTOUCHED}:
+                self._differing.append((wanted, live))
+            else:
+                self._leave(live.key, live.standing, WHY_LEFT.get(live.standing, ""), live)
+
+    def _leave(self, key: ObjectKey, reason: str, message: str, live: LiveRow | None = None) -> None:
+        self.left.setdefault(reason, []).append(key)
+        self.actions.append(
+            Action(
+                verb=Verb.SKIP,
+                object=Identity.of(key),
+                reason=reason,
+                message=message,
+                live_uid=live.uid if live else None,
+                live_resource_version=live.resource_version if live else None,
+            )
+        )
+
+    # ── missing ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def plan_missing(self) -> None:
+        """Creates, but for what could not be looked for, cannot be made here, or would come back empty."""
+        arriving = {
+            row.key.name.partition(".")[2] for row, _ in self._missing if (row.key.group, row.key.kind) == _DEFINITION
+        }
+        seen = self._wanted(self._worth_a_look())
+        for row, terminating in self._missing:
+            key = row.key
+            if _in_a_gap(key, self.gaps):
+                self._leave(key, "unread", "It is not known whether it is there: this kind could not be read.")
+            elif self.context.resources and self.context.resource_of(key) is None and key.group not in arriving:
+                self._leave(key, "not-served", "The cluster does not serve this kind.")
+            elif key in seen and _volume_went(seen[key]):
+                self._leave(
+                    key, "volume-gone", "Its storage was given up together with it; there is nothing to bind."
+                )
+            else:
+                self.actions.append(self._create(row, terminating, seen.get(key)))
+
+    def _worth_a_look(self) -> list[IndexRow]:
+        kinds = {_VOLUME, _CLAIM} if self.context.volume_free is not None else {_VOLUME}
+        return [row for row, _ in self._missing if (row.key.group, row.key.kind) in kinds]
+
+    def _create(self, row: IndexRow, terminating: LiveRow | None, body: Body | None) -> Action:
+        key = row.key
+        felt: tuple[str, ...] = ()
+        if (key.group, key.kind) == ("batch", "Job"):
+            felt = ("The Job runs from its beginning.",)
+        elif (key.group, key.kind) == _CLAIM and body is not None and self.context.volume_free is not None:
+            volume = (body.get("spec") or {}).get("volumeName")
+            if not volume or not self.context.volume_free(key, volume):
+                felt = ("The claim gets a new, empty volume.",)
+            else:
+                felt = (f"The claim is bound to its volume {volume} again, with its data.",)
+        message = "It is being deleted; it is made again as soon as it is gone." if terminating else ""
+        return Action(
+            verb=Verb.CREATE,
+            object=Identity.of(key),
+            reason=Reason.TERMINATING.value if terminating else "missing",
+            message=message,
+            wanted_digest=row.digest.hex(),
+            effects=felt,
+        )
+
+    # ── differing ───────────────────────────────────────────────────────────────────────────────────────
+
+    def plan_differing(self) -> None:
+        """Read what differs in full; what then is equal after all is kept, the rest updated or replaced."""
+        if self.mode == "exact":
+            self._differing += [(None, row) for row in self._extra if _is_implied(row)]
+        pending = iter(self._differing)
+        while batch := list(islice(pending, BATCH)):
+            self._plan_batch(batch)
+
+    def _plan_batch(self, batch: list[tuple[IndexRow | None, LiveRow]]) -> None:
+        stored = self._wanted([row for row, _ in batch if row is not None])
+        found: list[_Differing] = []
+        for row, here in batch:
+            key = here.key
+            wanted, live = stored.get(key) if row is not None else implied(*key), self.read_live(key)
+            if wanted is None:
+                continue
+            if live is None:
+                if row is not None:
+                    self.actions.append(self._create(row, None, None))
+                continue
+            comparison = compare(wanted, live, self.context, self._exists)
+            if (key.group, key.kind) == _CLAIM:
+                self.warnings += effects.claim_notes(wanted, comparison.live)
+            if comparison.equal:
+                self.kept += 1
+            else:
+                found.append(_Differing(here, comparison, (row.digest if row else digest(wanted)).hex()))
+        if self.mode == "missing":
+            self.actions += [each.action(Verb.SKIP, "mode", "It differs; this mode only creates.") for each in found]
+            return
+        for each, answer in zip(found, self._answers(found), strict=True):
+            self._decide(each, answer)
+
+    def _answers(self, found: list[_Differing]) -> Iterable[Body | Refusal | None]:
+        if self.ask_server is None or not found:
+            return [_CANNOT_TELL] * len(found)
+        return self.ask_server(
+            [Question(each.action(Verb.UPDATE, "differs"), each.comparison.target) for each in found]
+        )
+
+    def _decide(self, each: _Differing, answer: Body | Refusal | None) -> None:
+        live, target = each.comparison.live, each.comparison.target
+        refusal: Refusal | None = None
+        if isinstance(answer, Refusal):
+            refusal = immutable.first_guess(live, target) if answer.kind == "cannot-tell" else answer
+        elif answer is not None and digest(answer) == digest(live):
+            # The server fills in again what differs: defaults of a newer release, for one.
+            self.kept += 1
+            return
+        if refusal is None:
+            self.actions.append(each.action(Verb.UPDATE, "differs", effects=effects.of_update(live, target)))
+        elif refusal.kind != "immutable":
+            self.left.setdefault("refused", []).append(each.row.key)
+            self.actions.append(each.action(Verb.SKIP, "refused", f"The server refuses it: {refusal.message}"))
+        elif self.consent.lacks(each.row.key):
+            self.left.setdefault("protected", []).append(each.row.key)
+            said = f"It would have to be replaced ({refusal.field or 'a field'} cannot be changed), and is protected."
+            self.actions.append(each.action(Verb.SKIP, "protected", said))
+        else:
+            self.actions.append(
+                each.action(
+                    Verb.REPLACE,
+                    "immutable",
+                    refusal.message,
+                    effects=effects.of_replace(live, target),
+                    propagation=effects.propagation(live, target),
+                )
+            )
+
+    def _wanted(self, rows: list[IndexRow]) -> dict[ObjectKey, Body]:
+        return dict(self.read_wanted(rows)) if rows else {}
+
+    def _exists(self, key: ObjectKey) -> bool:
+        return key in self._known or self.context.exists(key)
+
+    # ── extra ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def plan_extra(self) -> None:
+        """Deletes: in exact mode, of roots, and only if nothing was overlooked on either side."""
+        if self.mode != "exact":
+            return
+        for row in self._extra:
+            if row.standing != "" or _is_implied(row):
+                continue
+            if self.gaps:
+                self._leave(row.key, "incomplete", "Not everything could be read, so nothing is deleted.", row)
+            elif self.consent.lacks(row.key):
+                self._leave(row.key, "protected", "It is not in the version, and is protected.", row)
+            else:
+                self.actions.append(
+                    Action(
+                        verb=Verb.DELETE,
+                        object=Identity.of(row.key),
+                        reason="extra",
+                        message="It is not in the version.",
+                        live_uid=row.uid,
+                        live_resource_version=row.resource_version,
+                        live_digest=row.digest.hex(),
+                        effects=effects.of_delete(row.key.group, row.key.kind),
+                    )
+                )
+
+    # ── what there is to say ────────────────────────────────────────────────────────────────────────────
+
+    def blockers(self) -> Iterator[str]:
+        """Reasons why the plan may not be applied as it is."""
+        for namespace in sorted(self._namespaces & self.context.terminating_namespaces):
+            yield f"Namespace {namespace} is being deleted. Wait until it is gone, then make a new plan."
+        if self.mode == "exact" and self.gaps:
+            kinds = ", ".join(sorted({gap.kind if gap.kind != "*" else gap.group for gap in self.gaps}))
+            yield (
+                f"Not everything could be read ({kinds}), and an exact restore deletes what is not in the version. "
+                "Ask for mode `merge`, or use a complete version."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Differing:
+    """One object that differs, with all that is known of it."""
+
+    row: LiveRow
+    comparison: Comparison
+    wanted_digest: str
+
+    def action(
+        self,
+        verb: Verb,
+        reason: str,
+        message: str = "",
+        *,
+        effects: tuple[str, ...] = (),
+        propagation: str = "Background",
+    ) -> Action:
+        """An action on it, resting on the live object as it was read."""
+        return Action(
+            verb=verb,
+            object=Identity.of(self.row.key),
+            reason=reason,
+            message=message,
+            differences=self.comparison.differences,
+            live_uid=self.row.uid,
+            live_resource_version=self.row.resource_version,
+            live_digest=digest(self.comparison.live).hex(),
+            wanted_digest=self.wanted_digest,
+            effects=effects,
+            propagation=propagation,
+        )
+
+
+_CANNOT_TELL = Refusal("", "", "cannot-tell")
+
+
+def _is_implied(row: LiveRow) -> bool:
+    return row.standing == "" and implied(*row.key) is not None
+
+
+def _in_a_gap(key: ObjectKey, gaps: Sequence[Gap]) -> bool:
+    return any(
+        gap.group == key.group and gap.kind in {"*", key.kind} and gap.namespace in {"", key.namespace}
+        for gap in gaps
+    )
+
+
+def _volume_went(body: Body) -> bool:
+    """Whether a volume that is not there any more took its data with it: its provisioner deleted both."""
+    spec, annotations = body.get("spec") or {}, body["metadata"].get("annotations") or {}
+    return (
+        body.get("kind") == "PersistentVolume"
+        and spec.get("persistentVolumeReclaimPolicy") == "Delete"
+        and "pv.kubernetes.io/provisioned-by" in annotations
+    )

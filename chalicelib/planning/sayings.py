@@ -1,0 +1,41 @@
+"""What a plan says about objects that it leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from chalicelib.domain.objects import ObjectKey
+from chalicelib.planning.capture_rules import Reason
+
+#: Why nothing is done about an object that the version holds, by what stands in its way.
+WHY_LEFT: dict[str, str] = {
+    Reason.DERIVED.value: "Its controller makes it now, and keeps it as it wants.",
+    Reason.FINISHED.value: "It has finished since; it is not run again.",
+    Reason.EXCLUDED.value: "A label keeps it out.",
+    Reason.CLUSTERS_OWN.value: "The cluster makes it by itself.",
+    Reason.MOMENTARY.value: "It says something about one moment only.",
+}
+
+_WARNINGS = {
+    "protected": "Protected, and left as it is: {objects}. Consent to {kinds} to have it deleted or replaced.",
+    "refused": "Left as it is because the server refuses the version's content: {objects}.",
+    "not-served": "Not restored because the cluster does not serve the kind: {objects}.",
+    "unread": "Not restored because the live objects of the kind could not be read: {objects}.",
+    "incomplete": "Not deleted because not everything could be read: {objects}.",
+    "volume-gone": "Not restored because its storage is gone: {objects}.",
+    Reason.FINISHED.value: "Not run again because it has finished since: {objects}.",
+    Reason.EXCLUDED.value: "Left as it is because a label keeps it out: {objects}.",
+}
+
+
+def left_alone(left: Mapping[str, Sequence[ObjectKey]]) -> Iterator[str]:
+    """A sentence for each reason to leave objects alone, with the objects it concerns."""
+    for reason, sentence in _WARNINGS.items():
+        keys = sorted(left.get(reason, ()))
+        if keys:
+            yield sentence.format(objects=_named(keys), kinds=", ".join(sorted({f"`{key.kind}`" for key in keys})))
+
+
+def _named(keys: list[ObjectKey]) -> str:
+    shown = ", ".join(str(key) for key in keys[:5])
+    return f"{shown} and {len(keys) - 5} more" if len(keys) > 5 else shown
