@@ -86,11 +86,11 @@ class Applications:
         except Conflict as error:
             raise Conflict(f"There is an application called {name!r} already.", details={"name": name}) from error
 
-    def _lives(self, application: str) -> bool:
+    def _lives(self, application: str) -> bool | None:
         try:
             return self._repository.applications.get(application).status != "deleted"
         except NotFound:
-            return False
+            return None
 
     def _write(self, asker: Asker, request: ApplicationRegistration) -> str:
         assert request.namespace is not None  # noqa: S101 - `register` has looked

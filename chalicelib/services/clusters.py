@@ -115,11 +115,11 @@ class RegisteredClusters:
         naming.claim(self._repository, naming.CLUSTERS, record.name, record.id, self._lives, record.created_at)
         return self._repository.clusters.create(record)
 
-    def _lives(self, cluster: str) -> bool:
+    def _lives(self, cluster: str) -> bool | None:
         try:
             self._repository.clusters.get(cluster)
         except NotFound:
-            return False
+            return None
         return True
 
     # ── for those who ask ───────────────────────────────────────────────────────────────────────────────

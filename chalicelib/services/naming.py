@@ -21,14 +21,20 @@ _MAKING = timedelta(minutes=2)
 
 
 def claim(
-    repository: Repository, space: str, name: str, holder: str, lives: Callable[[str], bool], now: datetime
+    repository: Repository, space: str, name: str, holder: str, lives: Callable[[str], bool | None], now: datetime
 ) -> None:
-    """Give `name` to `holder`; `Conflict` if it belongs to something that lives, or is just being made."""
+    """Give `name` to `holder`; `Conflict` if it belongs to something that lives, or is just being made.
+
+    `lives` tells whether the thing with an id lives (`True`), has ended (`False`), or is not there (`None`).
+    """
     try:
         repository.names.claim(space, name, holder)
     except Conflict:
         other = repository.names.holder(space, name)
-        if other is None or lives(other) or now - _made_at(other) < _MAKING:
+        if other is None:
+            raise
+        living = lives(other)
+        if living or (living is None and now - _made_at(other) < _MAKING):
             raise
         repository.names.free(space, name, other)
         repository.names.claim(space, name, holder)

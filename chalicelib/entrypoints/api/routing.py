@@ -267,7 +267,7 @@ def _body(request: Request, model: type[BaseModel]) -> BaseModel:
             reason = str(first.get("ctx", {}).get("error", "it ends too early"))
             raise Malformed(f"The body is not JSON: {reason}.") from None
         problems = problems_of(error, model)
-        raise Invalid(f"The body is not as it must be: {problems[0]}", problems) from None
+        raise Invalid(f"The body is not as it must be: {problems[0]}.", problems) from None
 
 
 def _query(request: Request, model: type[BaseModel]) -> BaseModel:
@@ -280,7 +280,7 @@ def _query(request: Request, model: type[BaseModel]) -> BaseModel:
         return model.model_validate(given)
     except ValidationError as error:
         problems = problems_of(error, model)
-        raise Invalid(f"The query is not as it must be: {problems[0]}", problems) from None
+        raise Invalid(f"The query is not as it must be: {problems[0]}.", problems) from None
 
 
 class TooLarge(Malformed):

@@ -1,0 +1,194 @@
+"""Making, restoring, describing and ending versions."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.domain.errors import Conflict, Invalid, Malformed, NotFound
+from chalicelib.domain.ids import new_id
+from chalicelib.domain.operation import State
+from chalicelib.services.models import (
+    BackupRequest,
+    RestoreRequest,
+    VersionChange,
+    VersionDeletionQuery,
+    VersionQuery,
+    VersionsQuery,
+)
+from tests.unit.services.house import NOON, House
+
+
+def planned(built: House, version: str, **more: object) -> str:
+    """The id of a plan that was made."""
+    request = RestoreRequest(dry_run=True, **more)  # type: ignore[arg-type]
+    plan = built.services.versions.restore(built.asker, VersionQuery(version_id=version), request)
+    built.engine.change(plan.id, state=State.SUCCEEDED)
+    return plan.id
+
+
+def test_a_backup_carries_what_people_want_to_know(built: House) -> None:
+    application = built.registered()
+    request = BackupRequest(id=application, name="v1", comment="before the sale", labels={"release": "1"})
+    started = built.services.versions.backup(built.asker, request)
+    assert (started.kind, started.application, started.requested_by) == ("backup", application, "admin")
+    assert started.arguments == {"name": "v1", "comment": "before the sale", "labels": {"release": "1"}}
+
+
+def test_a_restore_only_says_what_it_was_asked(built: House) -> None:
+    version = built.version(built.registered())
+    query = VersionQuery(version_id=version)
+    started = built.services.versions.restore(built.asker, query, RestoreRequest())
+    assert (started.kind, started.arguments) == ("restore", {"version": version})
+    asked = RestoreRequest(
+        mode="merge", on_failure="keep", safety="required", consent=["Namespace"], only=["Secret/*"]
+    )
+    assert built.services.versions.restore(built.asker, query, asked).arguments == {
+        "version": version,
+        "mode": "merge",
+        "onFailure": "keep",
+        "safety": "required",
+        "consent": ["Namespace"],
+        "only": ["Secret/*"],
+    }
+
+
+def test_a_dry_run_is_a_plan_and_changes_nothing(built: House) -> None:
+    version = built.version(built.registered())
+    plan = planned(built, version, mode="merge")
+    assert [operation.kind.value for operation in built.engine.started] == ["plan"]
+    assert built.repository.operations.find(plan).arguments == {"version": version, "mode": "merge"}
+
+
+def test_a_saved_plan_decides_what_the_restore_does(built: House) -> None:
+    version = built.version(built.registered())
+    plan = planned(built, version, mode="merge", only=["ConfigMap/*"])
+    query = VersionQuery(version_id=version)
+    started = built.services.versions.restore(built.asker, query, RestoreRequest(plan=plan, safety="none"))
+    assert started.arguments == {
+        "version": version,
+        "plan": plan,
+        "mode": "merge",
+        "only": ["ConfigMap/*"],
+        "safety": "none",
+    }
+    with pytest.raises(Invalid, match="the plan decides"):
+        built.services.versions.restore(built.asker, query, RestoreRequest(plan=plan, mode="exact"))
+
+
+def test_a_plan_for_something_else_is_refused(built: House) -> None:
+    application = built.registered()
+    first, second = built.version(application), built.version(application)
+    plan = planned(built, first)
+    with pytest.raises(Invalid, match=first):
+        built.services.versions.restore(built.asker, VersionQuery(version_id=second), RestoreRequest(plan=plan))
+    backup = built.services.versions.backup(built.asker, BackupRequest(id=application)).id
+    with pytest.raises(Invalid, match="no plan"):
+        built.services.versions.restore(built.asker, VersionQuery(version_id=first), RestoreRequest(plan=backup))
+
+
+def test_a_plan_that_is_not_finished_cannot_be_applied(built: House) -> None:
+    version = built.version(built.registered())
+    query = VersionQuery(version_id=version)
+    plan = built.services.versions.restore(built.asker, query, RestoreRequest(dry_run=True)).id
+    with pytest.raises(Conflict, match="queued"):
+        built.services.versions.restore(built.asker, query, RestoreRequest(plan=plan))
+
+
+def test_restoring_elsewhere_is_refused_until_it_is_carried_out(built: House) -> None:
+    version = built.version(built.registered())
+    query = VersionQuery(version_id=version)
+    with pytest.raises(Invalid, match="later release") as refused:
+        built.services.versions.restore(built.asker, query, RestoreRequest(namespace="elsewhere"))
+    assert refused.value.problems[0].path == "namespace"
+    own = RestoreRequest(namespace="shop", cluster="default")
+    assert built.services.versions.restore(built.asker, query, own).kind == "restore"
+
+
+def test_versions_come_newest_first_and_filtered(built: House) -> None:
+    application = built.registered()
+    first = built.version(application)
+    second = built.version(application, complete=False)
+    third = built.version(application)
+    query = VersionQuery(version_id=first)
+    built.services.versions.update(built.asker, query, VersionChange(labels={"release": "1"}))
+
+    def ids(**filters: object) -> list[str]:
+        page = built.services.versions.list(built.asker, VersionsQuery(app_id=application, **filters))  # type: ignore[arg-type]
+        return [item.id for item in page.items]
+
+    assert ids() == [third, second, first]
+    assert ids(state="partial") == [second]
+    assert ids(label="release=1") == [first]
+    assert ids(label="!release") == [third, second]
+    noon = NOON.isoformat()
+    assert ids(before=noon) == []
+    assert ids(after=noon) == [third, second, first]
+    with pytest.raises(Invalid, match="selector"):
+        ids(label=",,")
+
+
+def test_pages_of_versions_are_complete_while_new_ones_come(built: House) -> None:
+    application = built.registered()
+    old = [built.version(application) for _ in range(3)]
+    page = built.services.versions.list(built.asker, VersionsQuery(app_id=application, limit=2))
+    built.version(application)
+    rest = built.services.versions.list(built.asker, VersionsQuery(app_id=application, limit=2, next=page.next))
+    assert [item.id for item in [*page.items, *rest.items]] == old[::-1]
+    assert rest.next is None
+
+
+def test_a_version_tells_everything_about_itself(built: House) -> None:
+    version = built.version(built.registered(), complete=False)
+    detail = built.services.versions.get(built.asker, VersionQuery(version_id=version))
+    assert (detail.id, detail.state, detail.objects, detail.cluster) == (version, "partial", 7, "default")
+    assert detail.gaps[0].kind == "Secret"
+    assert detail.document.startswith("apiVersion: mainstay.dev/v1")
+    assert detail.estimate_seconds is not None
+
+
+def test_what_people_say_about_a_version_can_be_changed_piece_by_piece(built: House) -> None:
+    version = built.version(built.registered())
+    query = VersionQuery(version_id=version)
+    built.services.versions.update(built.asker, query, VersionChange(name="v1", hold=True))
+    changed = built.services.versions.update(built.asker, query, VersionChange(comment="good"))
+    assert (changed.name, changed.comment, changed.hold) == ("v1", "good", True)
+
+
+def test_a_held_version_is_never_deleted(built: House) -> None:
+    application = built.registered()
+    version = built.version(application)
+    built.version(application)
+    built.services.versions.update(built.asker, VersionQuery(version_id=version), VersionChange(hold=True))
+    with pytest.raises(Conflict, match="held"):
+        built.services.versions.delete(built.asker, VersionDeletionQuery(version_id=version, force=True))
+    built.services.versions.update(built.asker, VersionQuery(version_id=version), VersionChange(hold=False))
+    assert built.services.versions.delete(built.asker, VersionDeletionQuery(version_id=version)).deleted
+
+
+def test_the_last_good_version_is_deleted_only_by_force(built: House) -> None:
+    application = built.registered()
+    good = built.version(application)
+    built.version(application, complete=False)
+    with pytest.raises(Conflict, match="last good"):
+        built.services.versions.delete(built.asker, VersionDeletionQuery(version_id=good))
+    built.services.versions.delete(built.asker, VersionDeletionQuery(version_id=good, force=True))
+    with pytest.raises(NotFound, match="deleted by admin"):
+        built.services.versions.get(built.asker, VersionQuery(version_id=good))
+
+
+def test_a_version_is_not_taken_away_under_a_restore(built: House) -> None:
+    application = built.registered()
+    version = built.version(application)
+    built.version(application)
+    restore = built.services.versions.restore(built.asker, VersionQuery(version_id=version), RestoreRequest())
+    with pytest.raises(Conflict, match=restore.id):
+        built.services.versions.delete(built.asker, VersionDeletionQuery(version_id=version))
+    built.engine.change(restore.id, state=State.SUCCEEDED)
+    assert built.services.versions.delete(built.asker, VersionDeletionQuery(version_id=version)).deleted
+
+
+def test_an_unknown_version_is_not_found_and_a_wrong_id_is_malformed(built: House) -> None:
+    with pytest.raises(NotFound):
+        built.services.versions.get(built.asker, VersionQuery(version_id=new_id("ver", NOON)))
+    with pytest.raises(Malformed):
+        built.services.versions.get(built.asker, VersionQuery(version_id="../../vault/keys/1"))
