@@ -29,6 +29,9 @@ _AGGREGATED = ",".join(
     ]
 )
 
+#: Times it is asked when the answer takes longer than a confirmation that the server is ready holds.
+_BELIEVED_AFTER = 5
+
 _NEEDED = frozenset({"list", "get", "create"})
 
 #: Kinds that two groups serve from the same storage: the group that counts, by (other group, kind).
@@ -115,9 +118,13 @@ def discover(client: Client, *, max_age: float = CACHE_SECONDS) -> Discovery:
 
 
 def refresh(client: Client, *, deadline: float | None = None) -> Discovery:
-    """Ask now."""
-    at = now()
-    found = [_aggregated(client, root, deadline) for root in ("/api", "/apis")]
+    """Ask now, and believe only a server that was ready before: one that is starting leaves groups out."""
+    for _ in range(_BELIEVED_AFTER):
+        client.wait_until_ready(deadline)
+        at = now()
+        found = [_aggregated(client, root, deadline) for root in ("/api", "/apis")]
+        if client.transport.standing.confirmed(now()):
+            break
     discovery = choose(
         [resource for part in found for resource in part.resources],
         [missing for part in found for missing in part.unavailable],

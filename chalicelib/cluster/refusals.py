@@ -25,7 +25,13 @@ _PATH = re.compile(
 # What the server says of these without a look at the body it was sent.
 _ABOUT_THE_OBJECT = frozenset({401, 404, 405, 409, 410, 429})
 _RBAC = re.compile(r"is forbidden: User .* cannot [a-z]+ resource")
-_WEBHOOK_CALL = re.compile(r"failed calling webhook|conversion webhook for .* failed")
+# 5xx that come before anything is stored …
+_BEFORE = re.compile(
+    r"failed calling webhook|conversion webhook for .* failed|failed to create typed patch object|"
+    r"failed to convert new object"
+)
+# … and those that say nothing of the body. Server-side apply quotes what it cannot read, in a 500.
+_PLUMBING = re.compile(r"failed calling webhook|etcdserver: |unable to handle the request|request did not complete")
 
 
 def refused(response: Response, verb: str, path: str) -> ClusterRefused:
@@ -45,12 +51,17 @@ def refused(response: Response, verb: str, path: str) -> ClusterRefused:
         causes=causes,
         retry_after=retry_after(response, details),
     )
-    unknown = response.status >= 500 and not _WEBHOOK_CALL.search(str(status.get("message") or ""))
+    unknown = response.status >= 500 and not _BEFORE.search(str(status.get("message") or ""))
     error.details["outcome"] = "unknown" if unknown else "refused"
     if response.status == 410:
         # Where a list whose moment is forgotten may go on (see `listing`).
         error.details["continue"] = str((status.get("metadata") or {}).get("continue") or "")
     return error
+
+
+def unauthorised(response: Response) -> bool:
+    """Whether roles (and not admission) refuse it: what a starting server does before it knows its roles."""
+    return response.status == 403 and _RBAC.search(str(_status(response).get("message") or "")) is not None
 
 
 def outcome_unknown(error: ClusterError) -> bool:
@@ -122,13 +133,15 @@ def _words(
         for cause in details.get("causes") or []
         if isinstance(cause, dict)
     ]
-    harmless = code in _ABOUT_THE_OBJECT or code >= 500 or (code == 403 and _RBAC.search(said))
+    harmless = (
+        code in _ABOUT_THE_OBJECT or (code >= 500 and _PLUMBING.search(said)) or (code == 403 and _RBAC.search(said))
+    )
     if secret and not harmless:
         kinds = {str(cause.get("reason") or "") for cause in details.get("causes") or [] if isinstance(cause, dict)}
         fields = ", ".join(sorted({field for field, _ in causes if field}))
-        about = f" {'/'.join(sorted(kinds - {''}))} at {fields}" if fields else ""
+        about = f": {'/'.join(sorted(kinds - {''}))} at {fields}" if fields else ""
         return (
-            f"{about} (its words are left out, because they can quote a Secret's content).",
+            f"{about} (its own words are left out: they can quote what is in a Secret).",
             [(field, "left out: a Secret's content") for field, _ in causes],
         )
     hint = _HINTS.get(code, "")

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import orjson
 
 from chalicelib.cluster.credentials import Connection, tls_context
+from chalicelib.cluster.readiness import Standing
 
 if TYPE_CHECKING:
     import urllib3
@@ -72,6 +73,7 @@ class Transport:
     def __init__(self, connection: Connection, connections: int = 16) -> None:
         self.connection = connection
         self.connections = connections
+        self.standing = Standing()
         self._context = tls_context(connection)
         self._pool = _pool(connection, self._context, connections)
         # The wait for a free connection happens here, before the guard of a write is asked: not in the pool.

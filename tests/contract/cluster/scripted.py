@@ -63,6 +63,9 @@ class ScriptedServer:
         self.replies: list[Reply] = []
         self.otherwise: Script = lambda _asked: Reply()
         self.asked: list[Asked] = []
+        #: What `/readyz` answers, one by one and then the last for ever; it is counted, not noted in `asked`.
+        self.readiness: list[int] = [200]
+        self.readiness_asked = 0
         self._lock = threading.Lock()
         self._server = _Quiet(("127.0.0.1", 0), _handler(self))
         if context is not None:
@@ -80,6 +83,9 @@ class ScriptedServer:
     def reply_to(self, asked: Asked) -> Reply:
         """The next reply of the script."""
         with self._lock:
+            if asked.path == "/readyz":
+                self.readiness_asked += 1
+                return Reply(self.readiness.pop(0) if len(self.readiness) > 1 else self.readiness[0], b"ok")
             self.asked.append(asked)
             if self.replies:
                 return self.replies.pop(0)
