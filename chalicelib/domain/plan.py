@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -62,7 +62,8 @@ class Action(Stored):
 
     verb: Verb
     object: Identity
-    #: A stable code (`differs`, `missing`, `extra`, `immutable`, `protected`, `mode`, `owned`, …) and a sentence.
+    #: A stable code (`missing`, `differs`, `immutable`, `extra`, `terminating`; of a skip: `protected`, `mode`,
+    #: `incomplete`, `derived`, `finished`, `refused`, …) and a sentence.
     reason: str
     message: str = ""
     #: Actions of a lower wave are finished before this one starts.
@@ -74,6 +75,8 @@ class Action(Stored):
     #: Hex SHA-256 of the live object's normalised content when planned, and of the content wanted.
     live_digest: str | None = None
     wanted_digest: str | None = None
+    #: For a delete or replace: what becomes of the objects it owns (`Background`, `Foreground` or `Orphan`).
+    propagation: Literal["Background", "Foreground", "Orphan"] = "Background"
     #: What will be felt, in sentences ("2 pods restart").
     effects: tuple[str, ...] = ()
 
@@ -92,7 +95,8 @@ class Plan(Stored):
     warnings: tuple[str, ...] = ()
     #: Parts of the live state that could not be read. A plan with gaps deletes nothing.
     gaps: tuple[Gap, ...] = ()
-    #: Reasons why it may not be applied as it is (consent missing, gaps in exact mode), in sentences.
+    #: Reasons why it may not be applied as it is (gaps in exact mode, a namespace on its way out), in sentences.
+    #: What is protected and was not consented to is no reason: it is skipped, and a warning says so.
     blockers: tuple[str, ...] = ()
 
     @property
@@ -119,6 +123,10 @@ class LedgerEntry(Stored):
     resource_version_after: str | None = None
     #: What undoing needs beside the safety version, such as the volume that was kept for a deleted claim.
     memory: dict[str, Any] = Field(default_factory=dict)
+    #: The request that was made, how long it took, and what there is to say of it.
+    request: str = ""
+    duration_ms: int = 0
+    message: str = ""
     error: dict[str, Any] | None = None
 
 

@@ -241,7 +241,7 @@ class _Planner:
         found: list[_Differing] = []
         for row, here in batch:
             key = here.key
-            wanted, live = stored.get(key) if row is not None else implied(*key), self.read_live(key)
+            wanted, live = stored[key] if row is not None else implied(*key), self.read_live(key)
             if wanted is None:
                 continue
             if live is None:
