@@ -11,7 +11,7 @@ from chalicelib.planning.context import PlanContext
 
 
 class Only:
-    """Whether an object is meant by one of these: `Kind`, `Kind/name`, `Kind.group/name`; names may have wildcards."""
+    """Whether an object is meant by one of these: `Kind`, `Kind/name`, `Kind.group/name`, with wildcards."""
 
     def __init__(self, given: Iterable[str], context: PlanContext) -> None:
         self._context = context

@@ -1,0 +1,202 @@
+"""Making a version.
+
+    capture ─► seal ─► succeeded | partial
+
+`capture` reads the selection and stores its content; what it stored and does not need again is left to sweep. Its
+checkpoint is the whole manifest, so `seal` needs nothing else, and may be done by another worker.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from chalicelib.cluster.listing import items
+from chalicelib.domain.errors import Cancelled, ClusterError, MainstayError
+from chalicelib.domain.ids import new_id
+from chalicelib.domain.operation import State
+from chalicelib.domain.version import (
+    ImageSeen,
+    KindSummary,
+    Manifest,
+    Note,
+    ReadyWorkload,
+    SegmentRef,
+)
+from chalicelib.engine import health
+from chalicelib.engine.packing import Packed, PackingVisitor
+from chalicelib.engine.reading import Reading, read
+from chalicelib.engine.work import Finish, Flow, Next, Work
+from chalicelib.planning.selection import Selection
+from chalicelib.store.segments import SegmentWriter
+
+
+def capture(work: Work) -> Next:
+    """Read the selection, store its content, and draw the manifest up."""
+    version = work.checkpoint.get("version")
+    if version is None:
+        version = new_id("ver", work.now())
+        work.note(version=version)
+    started = work.now()
+    session = work.session
+    writer = work.repository.segment_writer(work.application.id)
+    selection = Selection(work.document.spec.state.objects)
+    with PackingVisitor(writer) as visitor:
+        reading = read(
+            session,
+            selection,
+            visitor,
+            pause=work.pause,
+            progress=lambda done, total: work.report(done, total, "kinds"),
+        )
+        captured = work.now()
+        packed = visitor.finish(reading.rows)
+    document = writer.put("document", work.application.document.encode())
+    manifest = draw_up(work, version, started, captured, reading, packed, document, writer)
+    manifest = manifest.model_copy(update={"health": _health(work), "images": _images(work)})
+    work.pause()
+    work.put_part("manifest", 0, [orjson.dumps(manifest.model_dump(mode="json", by_alias=True))])
+    return Next("seal", {"manifestFence": work.fence})
+
+
+def draw_up(
+    work: Work,
+    version: str,
+    started: datetime,
+    captured: datetime,
+    reading: Reading,
+    packed: Packed,
+    document: SegmentRef,
+    writer: SegmentWriter,
+    **more: Any,
+) -> Manifest:
+    """The manifest of what was read and packed."""
+    counts = Counter((row.key.group, row.key.kind) for row in reading.rows)
+    kinds = tuple(
+        KindSummary(
+            group=resource.group,
+            version=resource.version,
+            kind=resource.kind,
+            plural=resource.plural,
+            namespaced=resource.namespaced,
+            has_status=resource.has_status,
+            count=counts[key],
+        )
+        for key, resource in sorted(reading.resources.items())
+        if counts[key]
+    )
+    return Manifest(
+        application=work.application.id,
+        version=version,
+        application_name=work.application.name,
+        cluster=work.application.cluster,
+        cluster_version=_cluster_version(work),
+        operation=work.operation.id,
+        fence=work.fence,
+        started_at=started,
+        captured_at=captured,
+        namespaces=tuple(work.document.spec.state.namespaces),
+        kinds=kinds,
+        gaps=tuple(reading.gaps),
+        objects=len(reading.rows),
+        plain_bytes=packed.plain_bytes,
+        added_bytes=writer.added_bytes,
+        document=document,
+        index=packed.index,
+        segments=packed.segments,
+        **more,
+    )
+
+
+def _cluster_version(work: Work) -> str:
+    return str(work.session.client.get_json("/version").get("gitVersion", ""))
+
+
+def _health(work: Work) -> tuple[ReadyWorkload, ...]:
+    """What is ready now: a later restore waits for these. A cluster that does not tell makes no version worse."""
+    try:
+        observed = health.observe(work, checks=False)
+    except ClusterError:
+        return ()
+    return tuple(
+        ReadyWorkload(
+            group="",
+            kind=each.kind,
+            namespace=each.namespace,
+            name=each.name,
+            ready=each.healthy,
+            message=each.message,
+        )
+        for each in observed.workloads
+    )
+
+
+def _images(work: Work) -> tuple[ImageSeen, ...]:
+    """The images that run in the selection's namespaces, with the digests their nodes report."""
+    resource = work.session.discovery.resource_for("", "Pod")
+    seen: Counter[tuple[str, str | None]] = Counter()
+    if resource is None:
+        return ()
+    try:
+        for namespace in work.document.spec.state.namespaces:
+            for pod in items(work.session.client, resource, namespace):
+                for status in pod.get("status", {}).get("containerStatuses") or ():
+                    digest = str(status.get("imageID") or "").rpartition("@")[2]
+                    seen[(str(status.get("image", "")), digest if digest.startswith("sha256:") else None)] += 1
+    except ClusterError:
+        return ()
+    return tuple(
+        ImageSeen(image=image, digest=digest, containers=count)
+        for (image, digest), count in sorted(seen.items(), key=lambda item: (item[0][0], item[0][1] or ""))
+    )
+
+
+def seal(work: Work) -> Finish:
+    """Make the version exist. From here a cancel comes too late."""
+    application = work.application.id
+    lines = work.repository.operations.read_lines(
+        application, work.operation.id, "manifest", fence=work.checkpoint["manifestFence"]
+    )
+    manifest = Manifest.model_validate_json(next(iter(lines)))
+    work.enter_sealing()
+    arguments = work.operation.arguments
+    work.repository.notes.update(
+        application,
+        manifest.version,
+        lambda _: Note(
+            version=manifest.version,
+            name=arguments.get("name") or "",
+            comment=arguments.get("comment") or "",
+            labels=arguments.get("labels") or {},
+            made_by=work.operation.requested_by,
+        ),
+    )
+    work.repository.versions(application).seal(manifest)
+    work.repository.applications.set_current(application, manifest.version, work.now())
+    return Finish(
+        State.SUCCEEDED if manifest.complete else State.PARTIAL,
+        {
+            "version": manifest.version,
+            "objects": manifest.objects,
+            "plainBytes": manifest.plain_bytes,
+            "addedBytes": manifest.added_bytes,
+            "gaps": [gap.model_dump(mode="json", by_alias=True) for gap in manifest.gaps],
+        },
+    )
+
+
+def failed(work: Work, error: MainstayError) -> Finish:
+    """Give the version up: from now on it cannot come to exist, whatever a stalled worker still writes."""
+    version = work.checkpoint.get("version")
+    if version is not None:
+        work.lease.check()
+        work.repository.versions(work.application.id).end(
+            version, "mainstay", f"the backup did not succeed: {error.code}"
+        )
+    return Finish(State.CANCELLED if isinstance(error, Cancelled) else State.FAILED)
+
+
+BACKUP = Flow("capture", {"capture": capture, "seal": seal}, failed, yields=True)

@@ -1,0 +1,74 @@
+"""From a registered cluster to a live session with its API server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.cluster.client import Client
+from chalicelib.cluster.connection import Connection, default, in_cluster, load_kubeconfig
+from chalicelib.cluster.discovery import Discovery, discover, refresh
+from chalicelib.cluster.writing import Objects
+from chalicelib.domain.application import ClusterRecord
+from chalicelib.domain.errors import ClusterNotConfigured
+from chalicelib.store.repository import Repository
+
+
+@dataclass(slots=True)
+class ClusterSession:
+    """One client, guarded by one operation's lease, and what its API server serves."""
+
+    record: ClusterRecord
+    client: Client
+    discovery: Discovery
+
+    @property
+    def objects(self) -> Objects:
+        """Single objects of this server."""
+        return Objects(self.client, self.discovery)
+
+    def rediscover(self) -> Discovery:
+        """Read anew what is served: a definition was created or removed."""
+        self.discovery = refresh(self.client)
+        return self.discovery
+
+
+class Clusters:
+    """The sessions of this process. Connections are pooled by cluster and shared by its operations."""
+
+    def __init__(self, repository: Repository, kubeconfig: str | None = None) -> None:
+        self._repository = repository
+        self._kubeconfig = kubeconfig
+        self._clients: dict[str, tuple[datetime, Client]] = {}
+        self._lock = threading.Lock()
+
+    def connect(self, record: ClusterRecord, *, before_write: Callable[[], None] | None = None) -> ClusterSession:
+        """A session with a registered cluster; `before_write` is asked before each write through it."""
+        client = self._client(record)
+        if before_write is not None:
+            client = client.guarded(before_write)
+        return ClusterSession(record, client, discover(client))
+
+    def connection_of(self, record: ClusterRecord) -> Connection:
+        """Where a cluster is and how to prove who asks. Raises `ClusterNotConfigured` with what to mend."""
+        if record.source == "in-cluster":
+            return in_cluster()
+        if record.source == "kubeconfig":
+            if self._kubeconfig:
+                return load_kubeconfig(self._kubeconfig, record.context or None)
+            return default(context=record.context or None)
+        stored = self._repository.clusters.credentials(record.id)
+        if stored is None:
+            raise ClusterNotConfigured(f"The credentials of cluster `{record.name}` are missing. Store them again.")
+        return load_kubeconfig(stored.decode(), record.context or None)
+
+    def _client(self, record: ClusterRecord) -> Client:
+        with self._lock:
+            known = self._clients.get(record.id)
+            if known is not None and known[0] == record.updated_at:
+                return known[1]
+            client = Client(self.connection_of(record), record.connections)
+            self._clients[record.id] = (record.updated_at, client)
+            return client

@@ -1,0 +1,297 @@
+"""Making a plan: reads both sides, gathers what the rules need to know of the cluster, and asks the server where only
+the server knows.
+
+    version's index ─┐
+                     ├─► planning.plan ─► Plan          (pure; bodies are read only where digests differ)
+    live selection ──┘
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import orjson
+
+from chalicelib.cluster.listing import Listing
+from chalicelib.domain.document import Document
+from chalicelib.domain.errors import ClusterRefused
+from chalicelib.domain.objects import Body, ObjectKey
+from chalicelib.domain.plan import Plan
+from chalicelib.domain.version import Gap
+from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.live import read_objects
+from chalicelib.engine.owners import Owners
+from chalicelib.engine.reading import Row, read
+from chalicelib.engine.volumes import Volumes
+from chalicelib.engine.wanted import Wanted
+from chalicelib.engine.work import Work
+from chalicelib.language.loader import load
+from chalicelib.planning import creation, ownership
+from chalicelib.planning.capture_rules import Reason
+from chalicelib.planning.context import PlanContext, autoscaled_by
+from chalicelib.planning.immutable import Refusal, understand
+from chalicelib.planning.join import LiveRow
+from chalicelib.planning.normalise import digest, normalise
+from chalicelib.planning.only import Only
+from chalicelib.planning.plan import Question, make_plan
+from chalicelib.planning.selection import Selection
+from chalicelib.store.repository import Repository
+
+#: Bytes of live content that are kept (compressed) while reading; what does not fit is read again one by one.
+_MOST_KEPT = 64 * 1024 * 1024
+#: Dry runs under way at once.
+_QUESTIONS_AT_ONCE = 16
+_AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the application is to be brought to. Without `keys`, the whole selection of the version; with them, just
+    these objects, as the version has them or (those it does not have) absent."""
+
+    version: str | None
+    mode: str
+    consent: frozenset[str] = frozenset()
+    only: tuple[str, ...] = ()
+    keys: frozenset[ObjectKey] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """A plan and what it was made from."""
+
+    target: Target
+    plan: Plan
+    wanted: Wanted
+
+
+class _Differing:
+    """The visitor that keeps the live objects which differ from what is wanted: the only ones the planner will ask
+    for in full."""
+
+    keeps_raw = True
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._kept: dict[ObjectKey, bytes] = {}
+        self._size = 0
+
+    def take(self, listing: Listing, key: ObjectKey, content: Body, digest: bytes, raw: bytes) -> int:  # noqa: ARG002
+        """Keep it if it differs, or if it tells of others (autoscalers)."""
+        row = self._wanted.index.get(key)
+        differs = row is not None and row.digest != digest
+        if differs or (key.group, key.kind) == _AUTOSCALER:
+            packed = zlib.compress(raw, 1)
+            if self._size + len(packed) <= _MOST_KEPT:
+                self._kept[key] = packed
+                self._size += len(packed)
+        return 0
+
+    def misses(self, key: ObjectKey) -> bool:
+        """An object that no version would hold, but this one does: without a row it would be taken for missing."""
+        return self._wanted.index.get(key) is not None
+
+    def restart(self, listing: Listing) -> None:
+        """What was kept is the same or will be overwritten."""
+
+    def get(self, key: ObjectKey) -> Body | None:
+        """The object as the server sent it, if it was kept."""
+        packed = self._kept.get(key)
+        return None if packed is None else orjson.loads(zlib.decompress(packed))
+
+    def autoscalers(self) -> Iterator[Body]:
+        """Every autoscaler that was read."""
+        for key in self._kept:
+            body = self.get(key) if (key.group, key.kind) == _AUTOSCALER else None
+            if body is not None:
+                yield body
+
+
+@dataclass(slots=True)
+class _Live:
+    """The live side: rows sorted by key, gaps, and the content of what differs."""
+
+    session: ClusterSession
+    pause: Callable[[], None]
+    rows: list[Row]
+    gaps: list[Gap]
+    kept: _Differing
+
+    def raw(self, key: ObjectKey) -> Body | None:
+        """A live object as the server sent it; what was not kept is read again."""
+        kept = self.kept.get(key)
+        if kept is not None:
+            return kept
+        self.pause()
+        resource = self.session.discovery.resource_for(key.group, key.kind)
+        return self.session.objects.get(resource, key.namespace, key.name) if resource else None
+
+    def content(self, key: ObjectKey) -> Body | None:
+        """Its normalised content."""
+        raw, resource = self.raw(key), self.session.discovery.resource_for(key.group, key.kind)
+        return normalise(raw, resource) if raw is not None and resource is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where planning takes place: a repository, an application, its cluster, and what stands between two looks."""
+
+    repository: Repository
+    application: str
+    document: Document
+    session: ClusterSession
+    pause: Callable[[], None] = lambda: None
+    progress: Callable[[int, int], None] = lambda _done, _total: None
+
+
+def make(work: Work, target: Target, *, ask_server: bool = True) -> Planning:
+    """Plan on behalf of an operation."""
+    ground = Ground(
+        work.repository,
+        work.application.id,
+        work.document,
+        work.session,
+        work.pause,
+        lambda done, total: work.report(done, total, "kinds"),
+    )
+    return plan_on(ground, target, ask_server=ask_server)
+
+
+def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
+    """Read what is and what is wanted, and plan the way. Changes nothing; asks by dry run what could not be known.
+
+    The selection is the version's own, as its document described it then: nothing outside it is ever deleted.
+    """
+    session = ground.session
+    wanted = Wanted(ground.repository, ground.application, target.version)
+    document = ground.document
+    if target.keys is None:
+        document = load(wanted.document_text())
+        live = _read_selection(ground, document, wanted)
+    else:
+        live = _read_keys(ground, target.keys, wanted)
+    context = context_of(session, document, wanted, live)
+    version_gaps = wanted.manifest.gaps if wanted.manifest and target.keys is None else ()
+    plan = make_plan(
+        (row for row in wanted.index if target.keys is None or row.key in target.keys),
+        (LiveRow(row.key, row.digest, row.uid, row.resource_version, row.standing) for row in live.rows),
+        application=ground.application,
+        version=target.version or "",
+        mode=target.mode,
+        restore=document.spec.restore,
+        read_wanted=wanted.contents,
+        read_live=live.content,
+        context=context,
+        consent=target.consent,
+        only=Only(target.only, context) if target.only else None,
+        gaps=(*live.gaps, *version_gaps),
+        ask_server=_DryRun(live) if ask_server else None,
+    )
+    return Planning(target, plan, wanted)
+
+
+def _read_selection(ground: Ground, document: Document, wanted: Wanted) -> _Live:
+    kept = _Differing(wanted)
+    selection = Selection(document.spec.state.objects)
+    reading = read(ground.session, selection, kept, pause=ground.pause, progress=ground.progress)
+    return _Live(ground.session, ground.pause, reading.rows, reading.gaps, kept)
+
+
+def _read_keys(ground: Ground, keys: frozenset[ObjectKey], wanted: Wanted) -> _Live:
+    kept, rows = _Differing(wanted), []
+    for key, resource, body in read_objects(ground.session, keys, ground.pause):
+        metadata = body["metadata"]
+        uid, version = metadata["uid"], metadata["resourceVersion"]
+        standing = Reason.TERMINATING.value if metadata.get("deletionTimestamp") else ""
+        raw = orjson.dumps(body)
+        content = normalise(body, resource)
+        hashed = digest(content)
+        kept.take(Listing(resource, key.namespace), key, content, hashed, raw)
+        rows.append(Row(key, hashed, uid, version, None, 0, standing))
+    rows.sort(key=lambda row: row.key)
+    return _Live(ground.session, ground.pause, rows, [], kept)
+
+
+# ── what the rules need to know ─────────────────────────────────────────────────────────────────────────────
+
+
+def context_of(session: ClusterSession, document: Document, wanted: Wanted, live: _Live | None) -> PlanContext:
+    """The facts about the cluster that planning and writing need, looked up when they are asked for."""
+    discovery = session.discovery
+    exists = _Exists(session)
+    return PlanContext(
+        resources={(resource.group, resource.kind): resource for resource in discovery.resources},
+        autoscaled=frozenset(_autoscaled(wanted, live)),
+        volume_free=Volumes(session, "").is_free,
+        terminating_namespaces=frozenset(_terminating(session, document)),
+        exists=exists,
+    )
+
+
+def _autoscaled(wanted: Wanted, live: _Live | None) -> Iterator[ObjectKey]:
+    rows = [row for row in wanted.index if (row.key.group, row.key.kind) == _AUTOSCALER]
+    bodies = [body for _, body in wanted.contents(rows)]
+    bodies += live.kept.autoscalers() if live is not None else ()
+    yield from (target for body in bodies if (target := autoscaled_by(body)) is not None)
+
+
+def _terminating(session: ClusterSession, document: Document) -> Iterator[str]:
+    resource = session.discovery.resource_for("", "Namespace")
+    if resource is None:
+        return
+    for name in document.spec.state.namespaces:
+        body = session.objects.get(resource, "", name)
+        if body is not None and body["metadata"].get("deletionTimestamp"):
+            yield name
+
+
+class _Exists:
+    """Whether an object is there, each asked for once."""
+
+    def __init__(self, session: ClusterSession) -> None:
+        self._session = session
+        self._known: dict[ObjectKey, bool] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, key: ObjectKey) -> bool:
+        with self._lock:
+            if key in self._known:
+                return self._known[key]
+        resource = self._session.discovery.resource_for(key.group, key.kind)
+        there = resource is not None and self._session.objects.get(resource, key.namespace, key.name) is not None
+        with self._lock:
+            self._known[key] = there
+        return there
+
+
+class _DryRun:
+    """Asks the server by dry run whether updates are possible, and what they would come to."""
+
+    def __init__(self, live: _Live) -> None:
+        self._live = live
+        self._session = live.session
+        self._owners = Owners(live.session)
+
+    def __call__(self, questions: Sequence[Question]) -> Iterator[Body | Refusal | None]:
+        """The answers, in the order of the questions."""
+        with ThreadPoolExecutor(_QUESTIONS_AT_ONCE, thread_name_prefix="dry-run") as pool:
+            yield from pool.map(self._ask, questions)
+
+    def _ask(self, question: Question) -> Body | Refusal | None:
+        key = question.action.object.key
+        raw, resource = self._live.raw(key), self._session.discovery.resource_for(key.group, key.kind)
+        if raw is None or resource is None:
+            return None
+        body, _ = self._owners.resolve(creation.for_update(question.target, raw, resource))
+        manager = ownership.best_manager(question.target)
+        try:
+            answer = self._session.objects.replace(body, manager, resource=resource, dry_run=True)
+        except ClusterRefused as refusal:
+            if refusal.reason == "Conflict":
+                return None  # it moved just now: applying looks again
+            return understand(refusal.http_status, refusal.message, refusal.causes)
+        return normalise(answer, resource)

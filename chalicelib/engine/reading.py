@@ -1,0 +1,178 @@
+"""Reading a selection as it is now: in parallel, page by page, keeping only what is needed to compare and to find.
+
+One thread consumes what many threads list. Of each object that belongs to the selection there stays a row: identity,
+digest, uid, and the uid of its controller. Only when everything was listed is it known which objects are *derived*
+(their controller is in the selection and will make them again) and drop out.
+
+    list ─► capture rules ─► scopes ─► normalise ─► digest ─► visitor (packs it, or keeps it for the planner)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import orjson
+
+from chalicelib.cluster.listing import Listing, Page, Restarted, each_parallel, vanished
+from chalicelib.domain.errors import ClusterRefused, MainstayError
+from chalicelib.domain.objects import Body, ObjectKey, Resource
+from chalicelib.domain.version import Gap
+from chalicelib.engine.clusters import ClusterSession
+from chalicelib.planning import capture_rules
+from chalicelib.planning.join import OWNED
+from chalicelib.planning.normalise import digest, normalise
+from chalicelib.planning.ownership_roots import controller_of, controller_reference
+from chalicelib.planning.selection import ListRequest, Selection
+
+#: Threads that list, and pages that may wait for the one that consumes them.
+_WORKERS = 8
+_AHEAD = 8
+
+
+class Row(NamedTuple):
+    """What stays of one object of the selection.
+
+    `token` is the visitor's own. `owner` is the uid of its controller, for those that drop out if that is selected.
+    """
+
+    key: ObjectKey
+    digest: bytes
+    uid: str
+    resource_version: str
+    owner: str | None
+    token: int
+    #: `""` for what belongs to a version; else why not (see `planning.join.LiveRow`).
+    standing: str = ""
+
+
+class Visitor(Protocol):
+    """What is done with the content of each object, in the server's order within one listing."""
+
+    #: Whether `take` is given the object as the server sent it, too (`b""` otherwise).
+    keeps_raw: bool
+
+    def take(self, listing: Listing, key: ObjectKey, content: Body, digest: bytes, raw: bytes) -> int:
+        """Called once for each object, with its normalised content; what it returns stays in the row."""
+
+    def misses(self, key: ObjectKey) -> bool:
+        """Whether a row is wanted of an object that no version would hold (any more)."""
+
+    def restart(self, listing: Listing) -> None:
+        """Everything taken from this listing is void; it begins anew."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """The selection as it was read: rows sorted by key, and what could not be read."""
+
+    rows: list[Row] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    #: How each kind that has rows was served.
+    resources: dict[tuple[str, str], Resource] = field(default_factory=dict)
+
+
+def read(
+    session: ClusterSession,
+    selection: Selection,
+    visitor: Visitor,
+    *,
+    pause: Callable[[], None],
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Reading:
+    """Read the whole selection once. A part that stays refused becomes a gap; a server that is away raises."""
+    requests = {_listing(request): request for request in selection.requests(session.discovery.resources)}
+    unit_rows: dict[Listing, list[Row]] = {listing: [] for listing in requests}
+    reading, selected = Reading(), set[int]()
+    reading.gaps.extend(
+        Gap(group=each.group, kind="*", status=503, message=each.message)
+        for each in session.discovery.unavailable
+        if selection.may_concern(each.group)
+    )
+    done = 0
+    for listing, event in each_parallel(session.client, requests, workers=_WORKERS, ahead=_AHEAD):
+        if isinstance(event, Page):
+            pause()
+            _page(event, listing, requests[listing], unit_rows[listing], selected, visitor)
+        elif isinstance(event, Restarted):
+            unit_rows[listing].clear()
+            visitor.restart(listing)
+        elif event.error is not None:
+            unit_rows[listing].clear()
+            visitor.restart(listing)
+            gap = _gap(listing, event.error)
+            if gap is not None:
+                reading.gaps.append(gap)
+            done += 1
+        else:
+            done += 1
+            progress(done, len(requests))
+    for listing, rows in unit_rows.items():
+        if rows:
+            resource = listing.resource
+            reading.resources[(resource.group, resource.kind)] = resource
+    reading.rows = _without_derived(unit_rows.values(), selected, visitor)
+    reading.gaps.sort(key=lambda gap: (gap.group, gap.kind, gap.namespace))
+    return reading
+
+
+def _listing(request: ListRequest) -> Listing:
+    return Listing(request.resource, request.namespace, request.label_selector, request.field_selector)
+
+
+def _page(
+    page: Page, listing: Listing, request: ListRequest, rows: list[Row], selected: set[int], visitor: Visitor
+) -> None:
+    resource = listing.resource
+    group, kind = resource.group, resource.kind
+    for body in page.items:
+        metadata = body["metadata"]
+        namespace, name = metadata.get("namespace") or "", metadata["name"]
+        if not request.takes(namespace, name, metadata.get("labels") or {}):
+            continue
+        uid, version = metadata["uid"], metadata["resourceVersion"]
+        selected.add(hash(uid))
+        key = ObjectKey(group, kind, namespace, name)
+        verdict = capture_rules.verdict(body, resource)
+        if not verdict.take:
+            if visitor.misses(key):
+                hashed = (
+                    digest(normalise(body, resource)) if verdict.reason is capture_rules.Reason.UNTOUCHED else b""
+                )
+                rows.append(Row(key, hashed, uid, version, None, 0, verdict.reason.value))
+            continue
+        owner, standing = controller_of(body), ""
+        if owner is None and "ownerReferences" in metadata and controller_reference(body) is not None:
+            standing = OWNED
+        raw = orjson.dumps(body) if visitor.keeps_raw else b""
+        content = normalise(body, resource)
+        hashed = digest(content)
+        rows.append(Row(key, hashed, uid, version, owner, visitor.take(listing, key, content, hashed, raw), standing))
+
+
+def _gap(listing: Listing, error: MainstayError) -> Gap | None:
+    if vanished(error):
+        return None  # the kind is gone, and so are its objects: there is nothing that was not read
+    if isinstance(error, ClusterRefused):
+        resource = listing.resource
+        return Gap(
+            group=resource.group,
+            kind=resource.kind,
+            namespace=listing.namespace,
+            status=error.http_status,
+            message=error.message,
+        )
+    raise error
+
+
+def _without_derived(units: Iterable[list[Row]], selected: set[int], visitor: Visitor) -> list[Row]:
+    kept = []
+    for rows in units:
+        for row in rows:
+            if row.owner is None or hash(row.owner) not in selected:
+                kept.append(row)
+            elif visitor.misses(row.key):
+                kept.append(row._replace(standing=capture_rules.Reason.DERIVED.value))
+    kept.sort(key=lambda row: row.key)
+    return kept

@@ -1,0 +1,322 @@
+"""Restoring a version in place, and undoing a restore: the same machine with another source.
+
+    plan ─► safety ─► before ─► apply ─► health ─► verify ─► succeeded | partial
+                                  │         │         │
+                                  └────┬────┴─────────┘   (a failure, a cancel, a health that got worse)
+                                       ▼
+                                  rollback ─► verify-rollback ─► failed | cancelled
+
+Until `apply` nothing is written to the cluster. From there the ledger tells what was, and `rollback` plans the way
+back from the safety version and the objects the ledger names, and applies that with the same executor. An undo by
+command is an operation of its own whose plan is made in the same way, with a safety version of its own: it can be
+undone too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.domain.errors import Cancelled, Conflict, Invalid, MainstayError
+from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.operation import OperationKind, State
+from chalicelib.domain.plan import Plan, Verb
+from chalicelib.engine import health, results, safety
+from chalicelib.engine.apply import Applied, apply
+from chalicelib.engine.ledger import Ledger, read_entries, state_of
+from chalicelib.engine.planner import Planning, Target, context_of, make
+from chalicelib.engine.plans import read_plan_of, store_plan
+from chalicelib.engine.wanted import Wanted
+from chalicelib.engine.work import Finish, Flow, Next, Step, Work
+from chalicelib.engine.writes import Writer
+
+_CONNECTIONS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a restore was asked to do, with the document's word where the request is silent."""
+
+    version: str
+    mode: str
+    safety: str
+    on_failure: str
+    consent: frozenset[str]
+    only: tuple[str, ...]
+    saved_plan: str | None
+
+    @classmethod
+    def of(cls, work: Work) -> Options:
+        """From the operation's arguments and the application's document."""
+        arguments, said = work.operation.arguments, work.document.spec.restore
+        return cls(
+            version=str(arguments.get("version") or work.checkpoint.get("version") or ""),
+            mode=arguments.get("mode") or said.mode,
+            safety=arguments.get("safety") or said.safety,
+            on_failure=arguments.get("onFailure") or said.on_failure,
+            consent=frozenset(arguments.get("consent") or ()),
+            only=tuple(arguments.get("only") or ()),
+            saved_plan=arguments.get("plan"),
+        )
+
+
+def _target(work: Work) -> Target:
+    """What the operation is to bring the application to: a version, or what was before another restore."""
+    if work.operation.kind is not OperationKind.UNDO:
+        options = Options.of(work)
+        return Target(options.version, options.mode, options.consent, options.only)
+    return before_restore(work, str(work.operation.arguments["restore"]))
+
+
+def before_restore(work: Work, operation: str) -> Target:
+    """The state before a restore, as its safety version and its ledger tell: exact, for what it touched only."""
+    repository = work.repository
+    restore = repository.operations.get(work.operation.application, operation)
+    entries = read_entries(repository, work.operation.application, operation)
+    touched = frozenset(entry.object.key for entry in entries if entry.phase == "apply")
+    version = restore.checkpoint.get("safetyVersion")
+    if touched and version is None:
+        raise Conflict(f"{operation} was made without a safety version (`safety: none`), so it cannot be undone.")
+    return Target(version, "exact", frozenset({"*"}), keys=touched)
+
+
+# ── plan ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def plan(work: Work) -> Next:
+    """Make the plan (or take the one that was asked for, if nothing moved since) and keep it."""
+    planning = make(work, _target(work))
+    if planning.plan.blockers:
+        raise Conflict("The restore was not begun. " + " ".join(planning.plan.blockers))
+    saved = work.operation.arguments.get("plan")
+    if saved:
+        _refuse_if_stale(read_plan_of(work, saved), planning.plan)
+    store_plan(work, planning.plan)
+    known: dict[str, Any] = {
+        "planFence": work.fence,
+        "counts": planning.plan.counts,
+        "version": planning.target.version,
+    }
+    if planning.plan.empty:
+        return Next("verify", known)
+    return Next("safety", known)
+
+
+def _refuse_if_stale(saved: Plan, now: Plan) -> None:
+    def essence(of: Plan) -> dict[ObjectKey, tuple[Any, ...]]:
+        return {
+            action.object.key: (action.verb, action.live_uid, action.live_digest, action.wanted_digest)
+            for action in of.actions
+            if action.verb.writes
+        }
+
+    was, now_is = essence(saved), essence(now)
+    moved = sorted(key for key in was.keys() | now_is.keys() if was.get(key) != now_is.get(key))
+    if moved:
+        named = ", ".join(str(key) for key in moved[:10])
+        more = f" and {len(moved) - 10} more" if len(moved) > 10 else ""
+        raise Conflict(
+            f"The plan is stale: since it was made, {len(moved)} objects moved ({named}{more}). Make a new plan.",
+            details={"moved": [str(key) for key in moved[:1000]]},
+        )
+
+
+# ── safety version, state before ────────────────────────────────────────────────────────────────────────────
+
+
+def safety_version(work: Work) -> Next:
+    """Seal a version of everything the plan will change, so that it can be put back."""
+    options = Options.of(work)
+    if options.safety == "none":
+        return Next("before")
+    try:
+        version = safety.make(work, read_plan_of(work, work.operation.id))
+    except Conflict:
+        raise  # the cluster moved: nothing may be written on this plan
+    except MainstayError as error:
+        if options.safety == "required":
+            raise
+        work.note(warnings=[f"No safety version could be made, so this restore cannot be undone: {error.message}"])
+        return Next("before")
+    return Next("before", {"safetyVersion": version})
+
+
+def before(work: Work) -> Next:
+    """Observe the application's health before anything is changed."""
+    return Next("apply", {"healthBefore": health.observe(work).as_json(), "applied": True})
+
+
+# ── apply ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def apply_plan(work: Work) -> Next:
+    """Carry the plan out."""
+    applied = _carry_out(work, read_plan_of(work, work.operation.id), "apply", _target(work).version)
+    failed = applied.failed
+    if failed and Options.of(work).on_failure == "rollback":
+        first = failed[0]
+        raise Conflict(f"{first.object.key}: {first.message}", details={"failed": len(failed)})
+    return Next("health", {"failed": len(failed)})
+
+
+def _carry_out(work: Work, of: Plan, phase: str, version: str | None) -> Applied:
+    entries = read_entries(work.repository, work.operation.application, work.operation.id)
+    session = work.session
+    wanted = Wanted(work.repository, work.application.id, version)
+    context = context_of(session, work.document, wanted, None)
+    return apply(
+        work,
+        session,
+        of.actions,
+        phase=phase,
+        wanted=wanted.bodies,
+        writer=Writer(session, context, work.pause, work.operation.id),
+        ledger=Ledger(work),
+        known=state_of(entries, phase),
+        keep_going=phase == "undo" or Options.of(work).on_failure == "keep",
+        connections=_CONNECTIONS,
+    )
+
+
+def after(work: Work) -> Next:
+    """Wait for what was ready when the version was made; fail if health is worse than before."""
+    was = health.Observed.from_json(work.checkpoint["healthBefore"])
+    verdict = health.settle(work, Options.of(work).version or None, was)
+    work.note(healthAfter=verdict.now.as_json())
+    if verdict.worse and Options.of(work).on_failure == "rollback":
+        raise Conflict("After the restore the application is worse than before it: " + "; ".join(verdict.worse))
+    return Next("verify", {"unwell": [f"{name}: {why}" for name, why in sorted(verdict.missing.items())]})
+
+
+def verify(work: Work) -> Finish:
+    """Read everything back, compare, and tell of each object what became of it."""
+    done = read_plan_of(work, work.operation.id)
+    again = make(work, _target(work), ask_server=False)
+    rows, verified = results.of(work, done, again.plan, phase="apply")
+    results.store(work, rows, "verified")
+    failed = sum(row.outcome == "failed" for row in rows)
+    differs = verified.get("differs", 0) + verified.get("missing", 0) + verified.get("present", 0)
+    unwell = work.checkpoint.get("unwell") or []
+    if work.operation.kind is OperationKind.RESTORE:
+        work.repository.applications.set_current(work.operation.application, Options.of(work).version, work.now())
+    state = State.PARTIAL if failed or differs or unwell or done.gaps else State.SUCCEEDED
+    return Finish(state, {**_outcome(work), "undone": False, "verified": verified})
+
+
+def _outcome(work: Work) -> dict[str, Any]:
+    known = work.checkpoint
+    outcome = {
+        "version": Options.of(work).version,
+        "safetyVersion": known.get("safetyVersion"),
+        "counts": known.get("counts", {}),
+        "healthBefore": known.get("healthBefore"),
+        "healthAfter": known.get("healthAfter"),
+        "unwell": known.get("unwell") or None,
+        "warnings": known.get("warnings") or None,
+    }
+    return {name: value for name, value in outcome.items() if value is not None}
+
+
+# ── the way back ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def rollback(work: Work) -> Next:
+    """Plan the way back from what the ledger names, and apply it."""
+    work.undoing = True
+    if "undoFence" not in work.checkpoint:
+        back = make(work, before_restore(work, work.operation.id))
+        store_plan(work, back.plan, name="undo-plan")
+        work.note(undoFence=work.fence)
+    way_back = read_plan_of(work, work.operation.id, name="undo-plan")
+    applied = _carry_out(work, way_back, "undo", work.checkpoint.get("safetyVersion"))
+    return Next("verify-rollback", {"undoFailed": len(applied.failed)})
+
+
+def verify_rollback(work: Work) -> Finish:
+    """Read back that everything is as it was, and say so object by object."""
+    work.undoing = True
+    again: Planning = make(work, before_restore(work, work.operation.id), ask_server=False)
+    rows, verified = results.of_rollback(work, again.plan)
+    results.store(work, rows, "undone")
+    left = [action for action in again.plan.actions if action.verb is not Verb.SKIP]
+    error = work.operation.error
+    if error is not None:
+        consequence = (
+            "Every change was undone."
+            if not left
+            else f"{len(left)} objects could not be put back; the result names them."
+        )
+        work.save(error=error.model_copy(update={"consequence": consequence}))
+    cancelled = error is not None and error.code == Cancelled.code and not left
+    state = State.CANCELLED if cancelled else State.FAILED
+    return Finish(state, {**_outcome(work), "undone": not left, "verified": verified})
+
+
+def failed(work: Work, error: MainstayError) -> Next | Finish:
+    """Where a failure leads: before the first write nowhere, after it to the way back."""
+    cancelled = isinstance(error, Cancelled)
+    if work.undoing:
+        return _give_up(work, "Putting the changes back failed as well; the result names what is left.")
+    if not work.checkpoint.get("applied"):
+        _consequence(work, "Nothing was changed.")
+        return Finish(State.CANCELLED if cancelled else State.FAILED, _outcome(work))
+    options = Options.of(work)
+    has_way_back = bool(work.checkpoint.get("safetyVersion"))
+    if (options.on_failure == "rollback" or cancelled) and has_way_back:
+        work.save(state=State.ROLLING_BACK)
+        work.undoing = True
+        return Next("rollback")
+    why = "as asked for" if options.on_failure == "keep" else "since there is no safety version to go back to"
+    return _give_up(work, f"What was changed stays, {why}; the result names it.")
+
+
+def _give_up(work: Work, consequence: str) -> Finish:
+    _consequence(work, consequence)
+    rows = results.of_ledger(work, read_plan_of(work, work.operation.id))
+    results.store(work, rows, "left")
+    return Finish(State.FAILED, {**_outcome(work), "undone": False})
+
+
+def _consequence(work: Work, sentence: str) -> None:
+    if work.operation.error is not None:
+        work.save(error=work.operation.error.model_copy(update={"consequence": sentence}))
+
+
+_STEPS: dict[str, Step] = {
+    "plan": plan,
+    "safety": safety_version,
+    "before": before,
+    "apply": apply_plan,
+    "health": after,
+    "verify": verify,
+    "rollback": rollback,
+    "verify-rollback": verify_rollback,
+}
+
+RESTORE = Flow("plan", _STEPS, failed)
+UNDO = Flow("plan", _STEPS, failed)
+
+
+def plan_only(work: Work) -> Finish:
+    """Make a plan, keep it, and change nothing."""
+    options = Options.of(work)
+    if not options.version:
+        raise Invalid("A plan needs a version.")
+    planning = make(work, Target(options.version, options.mode, options.consent, options.only))
+    store_plan(work, planning.plan)
+    work.note(planFence=work.fence)
+    made = planning.plan
+    return Finish(
+        State.SUCCEEDED,
+        {
+            "version": options.version,
+            "mode": made.mode,
+            "counts": made.counts,
+            "empty": made.empty,
+            "warnings": list(made.warnings),
+            "blockers": list(made.blockers),
+        },
+    )
+
+
+PLAN = Flow("plan", {"plan": plan_only}, takes_lane=False)

@@ -1,0 +1,68 @@
+"""The safety version: everything a restore is about to change, sealed before the first write.
+
+It is what undo puts back. It also is the last look before the first write: an object that is not as the plan saw it
+stops the restore here, while nothing has been touched.
+"""
+
+from __future__ import annotations
+
+from chalicelib.cluster.listing import Listing
+from chalicelib.domain.errors import Conflict
+from chalicelib.domain.ids import new_id
+from chalicelib.domain.plan import Plan, Verb
+from chalicelib.domain.version import Note
+from chalicelib.engine.backup import draw_up
+from chalicelib.engine.live import read_objects
+from chalicelib.engine.packing import PackingVisitor
+from chalicelib.engine.reading import Reading, Row
+from chalicelib.engine.work import Work
+from chalicelib.planning.normalise import digest, normalise
+
+
+def make(work: Work, plan: Plan) -> str:
+    """Seal the live state of what `plan` will change; returns the version's id. `Conflict` if something moved."""
+    version = work.checkpoint.get("safetyDraft")
+    if version is None:
+        version = new_id("ver", work.now())
+        work.note(safetyDraft=version)
+    application = work.application.id
+    started = work.now()
+    touched = {
+        action.object.key: action
+        for action in plan.actions
+        if action.verb in {Verb.UPDATE, Verb.REPLACE, Verb.DELETE}
+    }
+    writer = work.repository.segment_writer(application)
+    reading, moved = Reading(), []
+    bodies = sorted(read_objects(work.session, touched, work.pause), key=lambda found: found[0])
+    with PackingVisitor(writer) as visitor:
+        for key, resource, body in bodies:
+            uid, resource_version = body["metadata"]["uid"], body["metadata"]["resourceVersion"]
+            content = normalise(body, resource)
+            hashed = digest(content)
+            action = touched[key]
+            if uid != action.live_uid or hashed.hex() != action.live_digest:
+                moved.append(str(key))
+                continue
+            listing = Listing(resource, key.namespace)
+            token = visitor.take(listing, key, content, hashed, b"")
+            reading.rows.append(Row(key, hashed, uid, resource_version, None, token))
+            reading.resources[(resource.group, resource.kind)] = resource
+        moved += [str(key) for key in touched.keys() - {key for key, _, _ in bodies}]
+        if moved:
+            named = ", ".join(sorted(moved)[:10])
+            raise Conflict(
+                f"{len(moved)} objects moved between plan and apply ({named}). Nothing was changed; make a new plan.",
+                details={"moved": sorted(moved)[:1000]},
+            )
+        packed = visitor.finish(reading.rows)
+    document = writer.put("document", work.application.document.encode())
+    manifest = draw_up(work, version, started, work.now(), reading, packed, document, writer, purpose="safety")
+    work.enter_sealing()
+    comment = f"What {work.operation.id} was about to change."
+    work.repository.notes.update(
+        application, version, lambda _: Note(version=version, comment=comment, made_by="mainstay")
+    )
+    work.repository.versions(application).seal(manifest)
+    work.leave_sealing()
+    return version

@@ -1,0 +1,214 @@
+"""What a step of an operation works with: its document, its lease, its time, and the places it may write.
+
+A step is a function `step(work) -> Next`. It may be begun again at any time by another worker, so it is
+idempotent: what it has finished is in its checkpoint and its parts, and `work.pause()` stands between any two
+pieces of work, where it may be asked to stop.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from chalicelib.domain.application import Application
+from chalicelib.domain.document import Document
+from chalicelib.domain.errors import Cancelled, DeadlineExceeded, LeaseLost, MainstayError, Yielded
+from chalicelib.domain.operation import Operation, Progress, State
+from chalicelib.engine.clusters import ClusterSession
+from chalicelib.store.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Go on with the step called `step`, knowing `checkpoint` (merged into what is known)."""
+
+    step: str
+    checkpoint: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The operation ends in `state`; `outcome` is merged into its document."""
+
+    state: State
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+
+
+Step = Callable[["Work"], Next | Finish]
+
+
+class Budget:
+    """How long a worker may go on. It ends when its seconds are over or when `stop` is called."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._ends = None if seconds is None else time.monotonic() + seconds
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End now: the service shuts down."""
+        self._stopped.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether to stop between two pieces of work."""
+        return self._stopped.is_set() or (self._ends is not None and time.monotonic() >= self._ends)
+
+
+class Held(Protocol):
+    """A lease, or what stands for one where no lane is taken."""
+
+    fence: int
+
+    @property
+    def wanted(self) -> str: ...
+
+    def check(self) -> None: ...
+
+
+class Work:
+    """One operation in the hands of one worker."""
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        application: Application,
+        document: Document,
+        operation: Operation,
+        lease: Held,
+        budget: Budget,
+        connect: Callable[[Callable[[], None]], ClusterSession],
+        holder: str,
+    ) -> None:
+        #: Every write through it asks the lease first.
+        self.repository = repository.guarded(lease.check)
+        self.application = application
+        self.document = document
+        self.operation = operation
+        self.lease = lease
+        self.budget = budget
+        self.holder = holder
+        self._connect = connect
+        self._session: ClusterSession | None = None
+        self._reported = 0.0
+        self._reporting = threading.Lock()
+        #: From here a cancel comes too late and a restore no longer goes first.
+        self.sealed = False
+        #: A restore that puts back what it changed does not stop for a cancel.
+        self.undoing = operation.state is State.ROLLING_BACK
+        #: Whether this operation may go back into the line in favour of a restore.
+        self.yields = False
+
+    @property
+    def fence(self) -> int:
+        """The fence under which this worker writes."""
+        return self.lease.fence
+
+    @property
+    def checkpoint(self) -> dict[str, Any]:
+        """What earlier steps, perhaps of another worker, left to know."""
+        return self.operation.checkpoint
+
+    @property
+    def session(self) -> ClusterSession:
+        """The application's cluster; every write through it asks the lease first."""
+        if self._session is None:
+            self._session = self._connect(self.lease.check)
+        return self._session
+
+    def now(self) -> datetime:
+        """The storage's clock: the one clock that all workers share."""
+        return self.repository.now()
+
+    def pause(self) -> None:
+        """Between two pieces of work: stop here if the lease is lost, somebody cancelled, a restore goes first, or
+        the time budget is over."""
+        self.lease.check()
+        if self.sealed:
+            return
+        if not self.undoing and self.lease.wanted == "cancel":
+            raise Cancelled("The operation was cancelled.")
+        if self.yields and self.lease.wanted == "yield":
+            raise Yielded("A restore of this application goes first.")
+        if self.budget.over:
+            raise Yielded("The worker's time is over; another turn goes on from here.")
+
+    def check_deadline(self, now: datetime) -> None:
+        """Raise `DeadlineExceeded` once the operation has run longer than its document allows."""
+        started, limit = self.operation.started_at, self.operation.deadline_seconds
+        if started is None or self.undoing:
+            return
+        spent = (now - started).total_seconds()
+        if spent > limit:
+            raise DeadlineExceeded(f"The operation has taken {spent:.0f} s, more than the {limit} s it may.")
+
+    def save(self, **changes: Any) -> Operation:
+        """Write members of the operation's document, under this worker's fence."""
+        self.lease.check()
+        mine = self.fence
+
+        def change(stored: Operation) -> Operation:
+            if stored.fence > mine:
+                raise LeaseLost("Another worker has taken this operation up.")
+            if stored.state.ended:
+                raise LeaseLost("The operation has ended already.")
+            return stored.model_copy(update={**changes, "fence": mine})
+
+        self.operation = self.repository.operations.update(self.operation.application, self.operation.id, change)
+        return self.operation
+
+    def note(self, **known: Any) -> None:
+        """Add to the checkpoint in the middle of a step: it got further."""
+        self.save(checkpoint={**self.operation.checkpoint, **known}, stalled=0)
+
+    def report(self, done: int, total: int = 0, unit: str = "", moved: int = 0) -> None:
+        """Tell how far the step is. Written at most once a second: progress is for people."""
+        with self._reporting:
+            at = time.monotonic()
+            if at - self._reported < 1.0:
+                return
+            self._reported = at
+        self.save(progress=Progress(done=done, total=total, unit=unit, bytes=moved))
+
+    def enter_sealing(self) -> None:
+        """From here a cancel comes too late, and a restore waits: it is a matter of moments."""
+        self.lease.check()
+        self.repository.lanes.enter_sealing(self.application.id, self.fence, self.holder)
+        self.sealed = True
+
+    def leave_sealing(self) -> None:
+        """After a safety version: the operation runs on, and can be cancelled again."""
+        self.repository.lanes.leave_sealing(self.application.id, self.fence, self.holder)
+        self.sealed = False
+
+    def put_part(self, name: str, number: int, lines: Iterable[bytes]) -> None:
+        """Keep lines beside the operation's document, once, under this worker's fence and `number`."""
+        self.lease.check()
+        self.repository.operations.put_part(
+            self.operation.application, self.operation.id, name, self.fence, number, lines
+        )
+
+
+def _let_it_fail(_work: Work, error: MainstayError) -> Finish:
+    return Finish(State.CANCELLED if isinstance(error, Cancelled) else State.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One kind of operation: its first step, its steps by name, and what to do when a step fails.
+
+    `failed` is asked with the error and answers where to go on (a restore undoes) or how to end.
+    """
+
+    first: str
+    steps: Mapping[str, Step]
+    failed: Callable[[Work, MainstayError], Next | Finish] = field(default=_let_it_fail)
+    takes_lane: bool = True
+    #: It may go back into the line, with its checkpoint, when a restore of the same application is asked for.
+    yields: bool = False
+    #: The cluster's errors that a later try may not meet again do not fail it at once.
+    patient: bool = True

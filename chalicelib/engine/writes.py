@@ -1,0 +1,329 @@
+"""One action, carried out: the requests it takes, and what is known of the object afterwards.
+
+Every method may meet its own earlier work: an answer can be lost, and a worker can die between the request and the
+ledger. So each first asks (or is told by the server's refusal) what is there, and does only what is left to do:
+
+    create    there and equal: done.     there and different: moved.
+    update    equal already: done.       as planned: PUT with its resourceVersion.    anything else: moved.
+    replace   gone: create.              as planned: delete, wait, create.            another that is equal: done.
+    delete    gone: done.                the planned uid: delete with preconditions.  another uid: moved.
+
+*Moved* means that somebody else changed the object since the plan was made; nothing is written over that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chalicelib.cluster import waiting
+from chalicelib.cluster.client import outcome_unknown
+from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, Conflict, DeadlineExceeded, MainstayError
+from chalicelib.domain.objects import Body, ObjectKey, Resource
+from chalicelib.domain.plan import Action, LedgerEntry, Verb
+from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.owners import Owners
+from chalicelib.engine.volumes import Volumes
+from chalicelib.planning import creation, ownership
+from chalicelib.planning.compare import Comparison, compare
+from chalicelib.planning.context import PlanContext
+from chalicelib.planning.normalise import copy_of, digest, normalise
+
+#: Tries of a write whose answers are lost, each after a look at the object.
+_MOST_TRIES = 4
+#: How long one object may take to disappear, seconds.
+_DELETE_LIMIT = 120.0
+
+_CLAIM = ("", "PersistentVolumeClaim")
+
+
+@dataclass(slots=True)
+class Written:
+    """What a write left: the object's new identity, and what there is to say."""
+
+    request: str
+    uid: str | None = None
+    resource_version: str | None = None
+    message: str = ""
+
+
+class Writer:
+    """Carries out actions of one plan on one cluster. Safe to use from several threads."""
+
+    def __init__(
+        self, session: ClusterSession, context: PlanContext, pause: Callable[[], None], operation: str
+    ) -> None:
+        self._session = session
+        self._context = context
+        self._pause = pause
+        self._owners = Owners(session)
+        self._volumes = Volumes(session, operation)
+
+    def perform(self, number: int, phase: str, action: Action, wanted: Body | None) -> LedgerEntry:
+        """Carry out one action and tell its outcome. Failures of the object are told, not raised; what stops the
+        whole operation (a lost lease, a server that is away) is raised."""
+        started = time.monotonic()
+        entry = LedgerEntry(
+            action=number,
+            phase=phase,
+            mark="done",
+            verb=action.verb,
+            object=action.object,
+            uid_before=action.live_uid,
+        )
+        try:
+            written = self._dispatch(action, wanted)
+        except (ClusterRefused, Conflict, DeadlineExceeded) as error:
+            return entry.model_copy(
+                update={
+                    "mark": "failed",
+                    "error": error.as_json(),
+                    "request": error.request if isinstance(error, ClusterRefused) else "",
+                    "message": error.message,
+                    "duration_ms": _ms(started),
+                }
+            )
+        return entry.model_copy(
+            update={
+                "uid_after": written.uid,
+                "resource_version_after": written.resource_version,
+                "request": written.request,
+                "message": written.message,
+                "duration_ms": _ms(started),
+            }
+        )
+
+    def _dispatch(self, action: Action, wanted: Body | None) -> Written:
+        resource = self._resource(action.object.key)
+        if action.verb is Verb.DELETE:
+            return self._delete(action, resource)
+        if wanted is None:
+            raise MainstayError(f"{action.object.key}: the plan wants it, but there is nothing to write.")
+        if action.verb is Verb.CREATE:
+            return self._create(action.object.key, resource, wanted)
+        if action.verb is Verb.UPDATE:
+            return self._update(action, resource, wanted)
+        return self._replace(action, resource, wanted)
+
+    def _resource(self, key: ObjectKey) -> Resource:
+        found = self._session.discovery.resource_for(key.group, key.kind)
+        if found is None:
+            found = self._session.rediscover().resource_for(key.group, key.kind)
+        if found is None:
+            raise Conflict(
+                f"{key}: the cluster does not serve this kind (its definition is missing or not established)."
+            )
+        return found
+
+    def _read(self, resource: Resource, key: ObjectKey) -> Body | None:
+        return self._session.objects.get(resource, key.namespace, key.name)
+
+    # ── create ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _create(self, key: ObjectKey, resource: Resource, wanted: Body) -> Written:
+        claim = (resource.group, resource.kind) == _CLAIM
+        owned, said = self._owners.resolve(wanted)
+        refused: ClusterRefused | None = None
+        for candidate in creation.candidates(owned, self._context):
+            if claim:
+                self._volumes.release(candidate.body)
+            try:
+                made, request = self._create_once(key, resource, candidate.body, wanted)
+            except ClusterRefused as error:
+                if not candidate.may_fall_back(error.http_status, error.reason, error.message):
+                    raise
+                refused = error
+                continue
+            made = self._own(resource, made, wanted)
+            if claim:
+                self._volumes.settle(made)
+            self._owners.learn(key, made)
+            return _written(request, made, " ".join(part for part in (candidate.message, said) if part))
+        assert refused is not None  # noqa: S101  # there is always one candidate
+        raise refused
+
+    def _create_once(self, key: ObjectKey, resource: Resource, body: Body, wanted: Body) -> tuple[Body, str]:
+        path = resource.collection_path(key.namespace if resource.namespaced else "")
+        manager = ownership.best_manager(wanted)
+        for _ in range(_MOST_TRIES):
+            self._pause()
+            try:
+                return self._session.objects.create(body, manager, resource=resource), f"POST {path}"
+            except ClusterRefused as error:
+                if error.reason != "AlreadyExists":
+                    raise
+                live = self._read(resource, key)
+                if live is None:
+                    continue  # it went between the two requests
+                if live["metadata"].get("deletionTimestamp"):
+                    self._wait_gone(resource, key, live["metadata"]["uid"])
+                    continue
+                comparison = self._compare(wanted, live, resource)
+                if comparison.equal:
+                    return live, f"GET {path}/{key.name}"
+                if creation.tolerates_existing(key):
+                    # The cluster made it by itself once its namespace was there: bring that one to what is wanted.
+                    changed = creation.for_update(comparison.target, live, resource)
+                    return self._session.objects.replace(
+                        changed, manager, resource=resource
+                    ), f"PUT {path}/{key.name}"
+                raise _moved(key, comparison, "exists by now") from error
+            except ClusterUnreachable as error:
+                if not outcome_unknown(error):
+                    raise
+                # Lost answer: the next try meets the object, if it was made.
+        raise ClusterUnreachable(f"{key}: no answer to {_MOST_TRIES} requests to create it.")
+
+    # ── update ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _update(self, action: Action, resource: Resource, wanted: Body) -> Written:
+        key = action.object.key
+        path = resource.object_path(key.namespace, key.name)
+        for _ in range(_MOST_TRIES):
+            self._pause()
+            live = self._read(resource, key)
+            if live is None:
+                raise Conflict(f"{key} was deleted between plan and apply. Make a new plan.")
+            comparison = self._compare(wanted, live, resource)
+            if comparison.equal:
+                return _written(f"GET {path}", live, "it was equal already")
+            if digest(comparison.live).hex() != action.live_digest:
+                raise _moved(key, comparison, "changed")
+            body, _ = self._owners.resolve(creation.for_update(comparison.target, live, resource))
+            manager = ownership.best_manager(wanted)
+            try:
+                made = self._session.objects.replace(body, manager, resource=resource)
+            except ClusterRefused as error:
+                if error.reason == "Conflict":
+                    continue  # a status, or somebody's change: the next look tells which
+                raise
+            except ClusterUnreachable as error:
+                if not outcome_unknown(error):
+                    raise
+                continue
+            return _written(f"PUT {path}", self._own(resource, made, wanted))
+        raise Conflict(f"{key} is being changed by somebody else all the time; {_MOST_TRIES} tries met a conflict.")
+
+    # ── delete, replace ─────────────────────────────────────────────────────────────────────────────────
+
+    def _delete(self, action: Action, resource: Resource) -> Written:
+        key = action.object.key
+        path = resource.object_path(key.namespace, key.name)
+        message = self._delete_planned(action, resource)
+        if action.live_uid is not None:
+            self._wait_gone(resource, key, action.live_uid)
+        return Written(f"DELETE {path}", message=message)
+
+    def _replace(self, action: Action, resource: Resource, wanted: Body) -> Written:
+        key = action.object.key
+        live = self._read(resource, key)
+        message = ""
+        if live is not None and live["metadata"]["uid"] != action.live_uid:
+            comparison = self._compare(wanted, live, resource)
+            if comparison.equal:
+                return _written("GET", live, "it was replaced already")
+            raise _moved(key, comparison, "was replaced by another")
+        if live is not None:
+            message = self._delete_planned(action, resource)
+            self._wait_gone(resource, key, live["metadata"]["uid"])
+        written = self._create(key, resource, wanted)
+        return Written(
+            f"DELETE {resource.object_path(key.namespace, key.name)}, {written.request}",
+            written.uid,
+            written.resource_version,
+            " ".join(part for part in (message, written.message) if part),
+        )
+
+    def _delete_planned(self, action: Action, resource: Resource) -> str:
+        """Delete the very object that was planned, and say what was kept of it."""
+        key = action.object.key
+        version = action.live_resource_version
+        message = ""
+        if (resource.group, resource.kind) == _CLAIM:
+            message = self._volumes.keep(key)
+        for _ in range(_MOST_TRIES):
+            self._pause()
+            try:
+                self._session.objects.delete(
+                    resource,
+                    key.namespace,
+                    key.name,
+                    uid=action.live_uid or "",
+                    resource_version=version,
+                    propagation=action.propagation,
+                )
+            except ClusterRefused as error:
+                if error.http_status == 404:
+                    return message
+                if error.reason != "Conflict":
+                    raise
+            except ClusterUnreachable as error:
+                if not outcome_unknown(error):
+                    raise
+            else:
+                return message
+            live = self._read(resource, key)
+            if live is None:
+                return message
+            if live["metadata"]["uid"] != action.live_uid:
+                raise Conflict(f"{key} was replaced by another object between plan and apply. Make a new plan.")
+            if digest(normalise(live, resource)).hex() != action.live_digest:
+                raise Conflict(f"{key} changed between plan and apply; it was not deleted. Make a new plan.")
+            version = str(live["metadata"]["resourceVersion"])
+        raise Conflict(f"{key} is being changed by somebody else all the time; it was not deleted.")
+
+    def _wait_gone(self, resource: Resource, key: ObjectKey, uid: str) -> None:
+        waiting.until_deleted(
+            self._session.client,
+            resource,
+            key.namespace,
+            key.name,
+            uid=uid,
+            timeout=_DELETE_LIMIT,
+            between=self._pause,
+        )
+
+    def _compare(self, wanted: Body, live: Body, resource: Resource) -> Comparison:
+        return compare(wanted, normalise(copy_of(live), resource), self._context)
+
+    # ── field ownership ───────────────────────────────────────────────────────────────────────────────────
+
+    def _own(self, resource: Resource, made: Body, wanted: Body) -> Body:
+        """Put field ownership back to what it was, where the write alone did not."""
+        if ownership.same_managers(made, wanted):
+            return made
+        patch = ownership.managers_patch(wanted, made)
+        if patch is None:
+            return made
+        metadata = made["metadata"]
+        try:
+            return self._session.objects.patch(
+                resource,
+                metadata.get("namespace", ""),
+                metadata["name"],
+                patch,
+                field_manager=ownership.best_manager(wanted),
+            )
+        except ClusterRefused as error:
+            if error.http_status == 404:
+                return made  # its controller took it away at once; reading back tells
+            raise
+        except ClusterUnreachable as error:
+            if not outcome_unknown(error):
+                raise
+            return made
+
+
+def _moved(key: ObjectKey, comparison: Comparison, what: str) -> Conflict:
+    fields = ", ".join(difference.path for difference in comparison.differences[:5]) or "its identity"
+    return Conflict(f"{key} {what} between plan and apply ({fields}). Nothing was written over it; make a new plan.")
+
+
+def _written(request: str, made: Body, message: str = "") -> Written:
+    metadata = made["metadata"]
+    return Written(request, metadata.get("uid"), metadata.get("resourceVersion"), message)
+
+
+def _ms(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)
