@@ -1,4 +1,4 @@
-"""A starting API server answers before it knows everything: roles (a false 403), groups (discovery lacks custom kinds).
+"""A starting API server answers before it knows everything: roles (a false 403), groups (kinds are left out).
 
 Seen on 1.35: for about a second after the port opens, `/apis` gave 20 of 50 groups and RBAC refused what it allows.
 Taken at its word, a backup during an upgrade of the control plane would lack kinds without knowing it. `/readyz` is

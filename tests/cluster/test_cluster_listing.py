@@ -136,7 +136,7 @@ def compact(cluster: Cluster, revision: int) -> None:
     """Have etcd forget everything before a revision, as it does by itself after five minutes."""
     body = json.dumps({"revision": str(revision), "physical": True}).encode()
     url = f"http://127.0.0.1:{cluster.state.ports['etcd']}/v3/kv/compaction"
-    with urllib.request.urlopen(urllib.request.Request(url, body), timeout=10) as answer:  # noqa: S310  # loopback
+    with urllib.request.urlopen(urllib.request.Request(url, body), timeout=10) as answer:
         assert answer.status == 200
 
 
@@ -206,3 +206,25 @@ def test_an_identity_without_all_rights_sees_no_false_refusal_after_a_restart(ow
             back.join()
         viewer.close()
         admin.close()
+
+
+def test_no_kind_is_missing_from_what_a_server_says_right_after_its_start(own: Cluster) -> None:
+    """It opens its port before it knows its own groups; a version made then would lack them unnoticed."""
+    client = Client(load_kubeconfig(own.kubeconfig))
+    objects = Objects(client)
+    for number in range(10):
+        objects.create(definition(f"g{number}.example.com"))
+    for number in range(10):
+        until_established(client, f"widgets.g{number}.example.com", timeout=20)
+    before = {(found.group, found.kind) for found in refresh(client)}
+    assert ("g9.example.com", "Widget") in before
+    own.kill_apiserver()
+    back = threading.Timer(0.2, own.restart_apiserver)
+    back.start()
+    try:
+        after = refresh(client)
+    finally:
+        back.join()
+    assert {(found.group, found.kind) for found in after} == before
+    assert after.unavailable == ()
+    client.close()
