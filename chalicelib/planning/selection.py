@@ -37,10 +37,10 @@ class ListRequest:
 
 
 def _takes_cluster_scoped(scope: Scope, name: str, labels: Mapping[str, str]) -> bool:
-    # A scope with namespaces wants but one cluster-scoped kind: the Namespace objects themselves. Conditions on
-    # names and labels speak of what is inside them; a namespace is selected by being named.
+    # A scope with namespaces wants but one cluster-scoped kind: the Namespace objects themselves. Which names and
+    # labels it wants speaks of what is inside them; a namespace is selected by being named, if it is not excluded.
     if scope.namespaces:
-        return name in scope.namespaces
+        return name in scope.namespaces and not scope.exclude.takes_out(name, labels)
     return scope.takes_name_and_labels(name, labels)
 
 
