@@ -13,11 +13,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.errors import MainstayError
+from chalicelib.services.traces import places
 
 if TYPE_CHECKING:
     from chalicelib.engine.engine import Engine
@@ -36,21 +36,20 @@ class Pump:
 
     def __init__(
         self,
-        engine: Callable[[], Engine],
-        budget: Callable[[], Budget],
+        engine: Engine,
+        budget: Budget,
         *,
         workers: int = 4,
         interval: float = INTERVAL,
     ) -> None:
         self._engine = engine
-        self._new_budget = budget
-        self._budget: Budget | None = None
+        self._budget = budget
         self._interval = interval
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="mainstay-worker")
         self._ticking = threading.Thread(target=self._tick, name="mainstay-pump", daemon=True)
         self._look = threading.Event()
         self._stopping = threading.Event()
-        #: Entries in hand by key, and keys that failed with the time from which they may be tried again.
+        #: What is in hand, and entries that failed with the time from which they may be tried again.
         self._in_hand: dict[str, Future[None]] = {}
         self._paused: dict[str, float] = {}
 
@@ -67,8 +66,7 @@ class Pump:
         """Take nothing new, and have what runs stop at its next piece of work. Returns at once."""
         self._stopping.set()
         self._look.set()
-        if self._budget is not None:
-            self._budget.stop()
+        self._budget.stop()
 
     def join(self, seconds: float) -> bool:
         """After `stop`: wait until nothing runs any more, `seconds` at most; whether that was so."""
@@ -86,36 +84,40 @@ class Pump:
             except MainstayError as error:
                 _log.warning("cannot look for work: %s", error.message)
                 pause = PAUSE
-            except Exception:  # noqa: BLE001 - the pump must outlive whatever it meets
-                _log.exception("unexpected error while looking for work")
+            except Exception as error:  # noqa: BLE001 - the pump must outlive whatever it meets
+                _log.error("unexpected %s while looking for work\n%s", type(error).__name__, places(error))
                 pause = PAUSE
             self._look.wait(pause)
 
     def _take_due(self) -> None:
-        engine = self._engine()
-        if self._budget is None:
-            self._budget = self._new_budget()
         now = time.monotonic()
-        for entry in engine.due():
+        self._paused = {key: until for key, until in self._paused.items() if until > now}
+        for entry in self._engine.due():
             if self._stopping.is_set():
                 return
-            if entry.key in self._in_hand or self._paused.get(entry.key, 0.0) > now:
+            subject = _subject(entry)
+            if subject in self._in_hand or entry.key in self._paused:
                 continue
-            self._paused.pop(entry.key, None)
-            future = self._pool.submit(self._handle, engine, entry, self._budget)
-            self._in_hand[entry.key] = future
-            future.add_done_callback(lambda _done, key=entry.key: self._put_down(key))  # type: ignore[misc]
+            future = self._pool.submit(self._handle, entry)
+            self._in_hand[subject] = future
+            future.add_done_callback(lambda _done, subject=subject: self._put_down(subject))  # type: ignore[misc]
 
-    def _put_down(self, key: str) -> None:
-        self._in_hand.pop(key, None)
+    def _put_down(self, subject: str) -> None:
+        self._in_hand.pop(subject, None)
         self._look.set()
 
-    def _handle(self, engine: Engine, entry: Entry, budget: Budget) -> None:
+    def _handle(self, entry: Entry) -> None:
         try:
-            engine.handle(entry, budget)
+            self._engine.handle(entry, self._budget)
         except MainstayError as error:
             _log.warning("will be tried again: %s", error.message)
             self._paused[entry.key] = time.monotonic() + PAUSE
-        except Exception:  # noqa: BLE001 - one entry must not stop the others
-            _log.exception("unexpected error; will be tried again")
+        except Exception as error:  # noqa: BLE001 - one entry must not stop the others
+            _log.error("unexpected %s; will be tried again\n%s", type(error).__name__, places(error))
             self._paused[entry.key] = time.monotonic() + PAUSE
+
+
+def _subject(entry: Entry) -> str:
+    """What an entry is about. A second entry for an operation that is in hand here waits until that is put down:
+    a plan that outlasts the entry that watches over it must not be begun anew beside itself."""
+    return str(entry.payload.get("operation") or entry.key)

@@ -14,10 +14,11 @@ from chalicelib import bootstrap
 from chalicelib.domain.errors import MainstayError
 from chalicelib.local.first_start import Prepared, prepare
 from chalicelib.local.pump import Pump
+from chalicelib.services.bundle import Services
 from chalicelib.settings import Settings, unknown_names
 
 #: Variables of the name's form that are read elsewhere: by the command line, and by tests.
-_ELSEWHERE = ("MAINSTAY_TOKEN_FILE", "MAINSTAY_OUTPUT")
+_ELSEWHERE = ("MAINSTAY_TOKEN_FILE", "MAINSTAY_DEBUG")
 
 
 class Taken(MainstayError):
@@ -77,6 +78,7 @@ class AppRunner:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._services: Services | None = None
         self._pump: Pump | None = None
 
     def wsgi(self, body_read: Callable[[Any], None]) -> Any:
@@ -90,14 +92,17 @@ class AppRunner:
         """Begin to work. Called in the process that works, after the fork."""
         from chalicelib.engine.work import Budget
 
-        pump = Pump(lambda: bootstrap.services().engine, Budget, workers=self._settings.workers)
-        bootstrap.services().engine.nudge = pump.nudge
-        self._pump = pump.start()
+        self._services = bootstrap.services()
+        self._pump = Pump(self._services.engine, Budget(), workers=self._settings.workers)
+        self._services.engine.nudge = self._pump.nudge
+        self._pump.start()
 
     def stop(self) -> None:
         """Take nothing new. Called from a signal's handler: it only sets flags."""
         if self._pump is not None:
             self._pump.stop()
+        if self._services is not None:
+            self._services.operations.stop_waiting()
 
     def join(self, seconds: float) -> bool:
         """Wait for what runs to stop."""

@@ -95,7 +95,7 @@ class Applications:
     def _write(self, asker: Asker, request: ApplicationRegistration) -> str:
         assert request.namespace is not None  # noqa: S101 - `register` has looked
         try:
-            return self._documents.write(asker, request.namespace, request.namespace, request.cluster)
+            return self._documents.write(asker, request.name, request.namespace, request.cluster)
         except ClusterError as error:
             problem = Problem("namespace", error.message, hint="give a document instead, or ask again later")
             raise Invalid(f"No document could be written from it: {error.message}", [problem]) from error

@@ -50,7 +50,12 @@ class Documents:
 
         record = self._clusters.find(asker, cluster)
         observed = within(lambda: self._observe(record.id, namespace), f"Cluster {record.name}")
-        return draft(name, namespace, record.name if cluster else None, observed)
+        said = record.name if cluster else None
+        try:
+            return draft(name, namespace, said, observed)
+        except Invalid:
+            # An application may go by a name that a document cannot have, such as one with spaces.
+            return draft(namespace, namespace, said, observed)
 
     def _observe(self, cluster: str, namespace: str) -> Observed:
         from chalicelib.cluster.transport import now

@@ -207,6 +207,10 @@ class Versions:
         found = self._repository.applications.get(parse_id(application, "app"))
         if found.status in {"deleting", "deleted"}:
             raise Conflict(f"{found.name} is being deleted, or was.")
+        lane = self._repository.lanes.read(found.id)
+        kinds = [] if lane is None else [lane.kind, *(line.kind for line in lane.pending)]
+        if OperationKind.DELETE in kinds:
+            raise Conflict(f"{found.name} is about to be deleted.")
         return found.id
 
     def _manifest(self, version: str) -> Manifest:

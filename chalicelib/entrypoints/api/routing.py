@@ -30,6 +30,7 @@ from chalicelib.entrypoints.api.problems import problems_of
 from chalicelib.services.access import Asker
 from chalicelib.services.bundle import Services
 from chalicelib.services.models import OperationView
+from chalicelib.services.traces import places
 
 _log = logging.getLogger("mainstay.api")
 
@@ -149,7 +150,7 @@ def _answered(request: Request, declared: Declared, handler: Callable[..., Any],
             declared.path,
             type(error).__name__,
             request_id,
-            _places(error),
+            places(error),
         )
         response = refusal(MainstayError("Something went wrong here that should not. The log has more."), request_id)
     response.headers["X-Request-Id"] = request_id
@@ -218,7 +219,10 @@ def one_shape(request: Any, get_response: Callable[[Any], Response]) -> Response
     response = get_response(request)
     body = response.body
     if isinstance(body, dict) and "Code" in body and "Message" in body:
-        error = _OfChalice(str(body["Message"]), str(body["Code"]), response.status_code)
+        message = str(body["Message"])
+        if response.status_code == 415:
+            message = f"{message}. Send JSON, and say so: `Content-Type: application/json`"
+        error = _OfChalice(message, str(body["Code"]), response.status_code)
         return refusal(error, _request_id(request), dict(response.headers))
     return response
 
@@ -291,14 +295,3 @@ class TooLarge(Malformed):
 
     def __init__(self) -> None:
         super().__init__(f"The body is larger than {LARGEST_BODY} bytes.")
-
-
-def _places(error: BaseException) -> str:
-    """Where an unexpected error came from, without its words: they may repeat what was sent."""
-    lines = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        lines.append(f"  {code.co_filename}:{trace.tb_lineno} in {code.co_name}")
-        trace = trace.tb_next
-    return "\n".join(lines)

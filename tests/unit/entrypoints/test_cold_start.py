@@ -6,16 +6,8 @@ import json
 import subprocess
 import sys
 
-HEAVY = (
-    "kubernetes",
-    "cryptography",
-    "zstandard",
-    "boto3",
-    "botocore",
-    "yaml",
-    "chalicelib.engine",
-    "chalicelib.store",
-)
+THIRD_PARTY = ("kubernetes", "cryptography", "zstandard", "boto3", "botocore", "yaml")
+HEAVY = (*THIRD_PARTY, "chalicelib.engine", "chalicelib.store", "chalicelib.cluster")
 
 
 def test_nothing_heavy_is_imported_with_the_app() -> None:
