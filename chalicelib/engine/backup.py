@@ -15,10 +15,11 @@ from typing import Any
 import orjson
 
 from chalicelib.cluster.listing import items
-from chalicelib.domain.errors import Cancelled, ClusterError, MainstayError
+from chalicelib.domain.errors import Cancelled, ClusterError, ClusterRefused, MainstayError, NotFound
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import State
 from chalicelib.domain.version import (
+    Gap,
     ImageSeen,
     KindSummary,
     Manifest,
@@ -52,6 +53,7 @@ def capture(work: Work) -> Next:
             pause=work.pause,
             progress=lambda done, total: work.report(done, total, "kinds"),
         )
+        reading.gaps += _absent_namespaces(work, reading)
         captured = work.now()
         packed = visitor.finish(reading.rows)
     document = writer.put("document", work.application.document.encode())
@@ -60,6 +62,29 @@ def capture(work: Work) -> Next:
     work.pause()
     work.put_part("manifest", 0, [orjson.dumps(manifest.model_dump(mode="json", by_alias=True))])
     return Next("seal", {"manifestFence": work.fence})
+
+
+def _absent_namespaces(work: Work, reading: Reading) -> list[Gap]:
+    """Namespaces of the document that are not there: a list in such a one is empty, and no error.
+
+    Raises `NotFound` if nothing at all was found: an empty version would look like a good one.
+    """
+    resource = work.session.discovery.resource_for("", "Namespace")
+    names = work.document.spec.state.namespaces
+    if resource is None:
+        return []
+    try:
+        absent = [name for name in names if work.session.objects.get(resource, "", name) is None]
+    except ClusterRefused:
+        return []  # an account that may not see namespaces
+    if absent and not reading.rows:
+        raise NotFound(
+            f"There is nothing to back up: the cluster has no namespace {' and no namespace '.join(absent)}."
+        )
+    return [
+        Gap(group="", kind="*", namespace=name, status=404, message=f"The cluster has no namespace {name}.")
+        for name in absent
+    ]
 
 
 def draw_up(

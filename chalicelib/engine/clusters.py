@@ -45,11 +45,16 @@ class Clusters:
         self._lock = threading.Lock()
 
     def connect(self, record: ClusterRecord, *, before_write: Callable[[], None] | None = None) -> ClusterSession:
-        """A session with a registered cluster; `before_write` is asked before each write through it."""
+        """A session with a registered cluster; `before_write` is asked before each write through it.
+
+        An operation (which has such a guard) asks anew what is served: a kind that came a moment ago must not be
+        missing in a version.
+        """
         client = self._client(record)
-        if before_write is not None:
-            client = client.guarded(before_write)
-        return ClusterSession(record, client, discover(client))
+        if before_write is None:
+            return ClusterSession(record, client, discover(client))
+        client = client.guarded(before_write)
+        return ClusterSession(record, client, refresh(client))
 
     def connection_of(self, record: ClusterRecord) -> Connection:
         """Where a cluster is and how to prove who asks. Raises `ClusterNotConfigured` with what to mend."""

@@ -271,21 +271,22 @@ class Engine:
             self._steps(work, flow)
         except Yielded as error:
             _log.info("back in line: %s", error.message, extra={"operation": operation.id})
-            if not work.undoing:
-                work.save(state=State.QUEUED)
+            work.save(state=State.ROLLING_BACK if work.undoing else State.QUEUED, stalled=0)
             return Pending(operation=operation.id, kind=operation.kind, urgent=operation.kind in _URGENT)
         return None
 
     def _begin(self, work: Work) -> None:
         operation = work.operation
         # Found running, it died or lost its storage or cluster in this step; `note` and a step's end set it back.
+        now = work.now()
         died = operation.state in {State.RUNNING, State.ROLLING_BACK}
         work.save(
             state=State.ROLLING_BACK if work.undoing else State.RUNNING,
             attempts=operation.attempts + 1,
             stalled=operation.stalled + 1 if died else operation.stalled,
-            started_at=operation.started_at or work.now(),
+            started_at=operation.started_at or now,
         )
+        work.begin(now)
 
     def _steps(self, work: Work, flow: Flow) -> None:
         while True:
@@ -313,7 +314,6 @@ class Engine:
     def _step(self, work: Work, flow: Flow) -> Next | Finish:
         if work.operation.stalled > _MOST_STALLS:
             raise _gave_up(work)
-        work.check_deadline(work.now())
         work.pause()
         return flow.steps[work.operation.step](work)
 

@@ -23,7 +23,6 @@ class Ledger:
     """The ledger of one operation, open for writing by the worker that holds its lane."""
 
     work: Work
-    _number: int = 0
     _pending: list[LedgerEntry] = field(default_factory=list)
 
     def outcome(self, entries: Iterable[LedgerEntry]) -> None:
@@ -40,8 +39,7 @@ class Ledger:
         if not self._pending:
             return
         lines = [entry.model_dump_json(by_alias=True, exclude_defaults=True).encode() for entry in self._pending]
-        self.work.put_part(_PART, self._number, lines)
-        self._number += 1
+        self.work.put_part(_PART, self.work.next_number(_PART), lines)
         self._pending.clear()
 
 

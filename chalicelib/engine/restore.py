@@ -181,9 +181,10 @@ def _carry_out(work: Work, of: Plan, phase: str, version: str | None) -> Applied
 def after(work: Work) -> Next:
     """Wait for what was ready when the version was made; fail if health is worse than before."""
     was = health.Observed.from_json(work.checkpoint["healthBefore"])
-    verdict = health.settle(work, Options.of(work).version or None, was)
+    options = Options.of(work)
+    verdict = health.settle(work, None if options.only else options.version, was)
     work.note(healthAfter=verdict.now.as_json())
-    if verdict.worse and Options.of(work).on_failure == "rollback":
+    if verdict.worse and options.on_failure == "rollback":
         raise Conflict("After the restore the application is worse than before it: " + "; ".join(verdict.worse))
     return Next("verify", {"unwell": [f"{name}: {why}" for name, why in sorted(verdict.missing.items())]})
 
@@ -319,4 +320,5 @@ def plan_only(work: Work) -> Finish:
     )
 
 
-PLAN = Flow("plan", {"plan": plan_only}, takes_lane=False)
+# Somebody waits for a plan and nothing is at stake: a cluster that is away is told at once.
+PLAN = Flow("plan", {"plan": plan_only}, takes_lane=False, patient=False)

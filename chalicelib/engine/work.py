@@ -7,9 +7,11 @@ pieces of work, where it may be asked to stop.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,6 +21,7 @@ from chalicelib.domain.document import Document
 from chalicelib.domain.errors import Cancelled, DeadlineExceeded, LeaseLost, MainstayError, Yielded
 from chalicelib.domain.operation import Operation, Progress, State
 from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.lease import boottime
 from chalicelib.store.repository import Repository
 
 
@@ -96,6 +99,8 @@ class Work:
         self._session: ClusterSession | None = None
         self._reported = 0.0
         self._reporting = threading.Lock()
+        self._numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
+        self._ends: float | None = None
         #: From here a cancel comes too late and a restore no longer goes first.
         self.sealed = False
         #: A restore that puts back what it changed does not stop for a cancel.
@@ -134,17 +139,16 @@ class Work:
             raise Cancelled("The operation was cancelled.")
         if self.yields and self.lease.wanted == "yield":
             raise Yielded("A restore of this application goes first.")
+        if self._ends is not None and boottime() > self._ends and not self.undoing:
+            limit = self.operation.deadline_seconds
+            raise DeadlineExceeded(f"The operation has taken longer than the {limit} s it may.")
         if self.budget.over:
             raise Yielded("The worker's time is over; another turn goes on from here.")
 
-    def check_deadline(self, now: datetime) -> None:
-        """Raise `DeadlineExceeded` once the operation has run longer than its document allows."""
-        started, limit = self.operation.started_at, self.operation.deadline_seconds
-        if started is None or self.undoing:
-            return
-        spent = (now - started).total_seconds()
-        if spent > limit:
-            raise DeadlineExceeded(f"The operation has taken {spent:.0f} s, more than the {limit} s it may.")
+    def begin(self, now: datetime) -> None:
+        """From now on `pause` knows when the operation has taken longer than its document allows."""
+        started = self.operation.started_at or now
+        self._ends = boottime() + self.operation.deadline_seconds - (now - started).total_seconds()
 
     def save(self, **changes: Any) -> Operation:
         """Write members of the operation's document, under this worker's fence."""
@@ -184,6 +188,10 @@ class Work:
         """After a safety version: the operation runs on, and can be cancelled again."""
         self.repository.lanes.leave_sealing(self.application.id, self.fence, self.holder)
         self.sealed = False
+
+    def next_number(self, name: str) -> int:
+        """The number of the next part of this name under this worker's fence: 0, 1, 2, …"""
+        return next(self._numbers[name])
 
     def put_part(self, name: str, number: int, lines: Iterable[bytes]) -> None:
         """Keep lines beside the operation's document, once, under this worker's fence and `number`."""
