@@ -1,14 +1,19 @@
-"""`python -m tests.harness up|down|status`: a cluster that outlives the command."""
+"""`python -m tests.harness build|up|down|status`: a cluster that outlives the command.
+
+`build` makes the programs beforehand (minutes, once), so that no test's time limit has to hold a build.
+"""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
+from tests.harness import binaries, images
 from tests.harness.access import given_cluster
 from tests.harness.cache import locked, say
 from tests.harness.cluster import Cluster, Options, clusters_root, standing_clusters, sweep_abandoned
 from tests.harness.errors import HarnessError
+from tests.harness.node import prepare_machine
 
 # A start may have to wait for a build that another process does.
 _SECONDS = 20 * 60
@@ -17,6 +22,8 @@ _SECONDS = 20 * 60
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.harness", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
+    build = commands.add_parser("build", help="find or build all programs and install what a node needs")
+    build.add_argument("--version", help="of Kubernetes, such as 1.34.4")
     up = commands.add_parser("up", help="start the cluster unless it runs, and say how to use it")
     up.add_argument("--name", default="dev")
     up.add_argument("--no-node", action="store_true", help="API server and controllers only: no pod runs")
@@ -27,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("status", help="what runs")
     given = parser.parse_args(arguments)
     try:
+        if given.command == "build":
+            _build(given.version)
+            return 0
         for name in sweep_abandoned():
             say(f"removed what was left of {name}, whose owner is gone")
         if given.command == "up":
@@ -41,6 +51,17 @@ def main(arguments: list[str] | None = None) -> int:
         say(str(error))
         return 1
     return 0
+
+
+def _build(version: str | None) -> None:
+    needed = (*binaries.CONTROL_PLANE, *binaries.CONTROLLERS, *binaries.NODE)
+    programs = binaries.kubernetes_programs(version, needed)
+    print(f"Kubernetes {programs.version}: {programs['kube-apiserver'].parent}")
+    print(f"versitygw {binaries.VERSITYGW}: {binaries.versitygw().parent}")
+    if os.geteuid() == 0:
+        prepare_machine()
+        images.pause()
+        images.busybox()
 
 
 def _up(name: str, options: Options) -> None:

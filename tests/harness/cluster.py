@@ -148,9 +148,9 @@ class Cluster(Access):
                 # They keep nothing that outlives the directory, so there is nothing to end gently.
                 program.kill()
         # Last of all what tells others, should this be interrupted, that there is something to end.
-        for entry in sorted(self.directory.iterdir(), key=lambda path: path.name == "cluster.json"):
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-        self.directory.rmdir()
+        for folder in [path for path in self.directory.iterdir() if path.is_dir()]:
+            shutil.rmtree(folder, ignore_errors=True)  # a kubectl that runs still may be writing its cache
+        shutil.rmtree(self.directory)
 
     def running(self) -> dict[str, bool]:
         """The programs of the cluster, and whether each runs."""

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -66,7 +67,9 @@ def borrow(options: Options, name: str = "") -> Cluster:
 def keep(name: str, options: Options) -> None:
     """Own the cluster until nobody has used it for some seconds, or this process is asked to end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("asked to end"))
-    with Cluster(clusters_root() / name, options):
+    with ExitStack() as stack:
+        stack.callback(_keeper(name, options).pid_file.unlink, missing_ok=True)
+        stack.enter_context(Cluster(clusters_root() / name, options))
         last = time.monotonic()
         while True:
             time.sleep(0.5)

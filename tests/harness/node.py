@@ -103,7 +103,7 @@ class Node:
         """Start it, without waiting for it to be ready: see `join`."""
         if os.geteuid() != 0:
             raise HarnessError("a node needs root; without it start the cluster with no node")
-        _install_packages()
+        prepare_machine()
         for folder in ("cni", "plugins", "containerd", "kubelet", "pods"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
         with locked("node", seconds=60):
@@ -379,7 +379,7 @@ def _settled(api: Api, path: str) -> bool:
     return ready and not taints
 
 
-def _install_packages() -> None:
+def prepare_machine() -> None:
     """Install the Debian packages of the tools that are missing; whatever is there already is used."""
 
     def missing() -> list[str]:
