@@ -19,8 +19,8 @@ _whose = click.option("--app", "application", metavar="APP", type=APPLICATION, h
 @command(
     "note",
     short_help="Name a version, comment on it, label it, or hold it.",
-    then="""What a version holds never changes; what is said about it may. A held version is never deleted, by nobody and by
-    no policy, until it is let go with --no-hold.""",
+    then="""What a version holds never changes; what is said about it may. A held version is never deleted, by
+    nobody and by no policy, until it is let go with --no-hold.""",
     examples=[
         ("Give the newest version a name", "{program} note shop@latest --name before-upgrade"),
         ("Keep it whatever happens", "{program} note shop@before-upgrade --hold"),
@@ -64,8 +64,8 @@ def note(
 @command(
     "forget",
     short_help="Delete one version.",
-    then="""The version can no longer be restored from this moment on. Refused while it is held or an operation needs it,
-    and for the last good one unless --force is given.""",
+    then="""The version can no longer be restored from this moment on. Refused while it is held or an operation
+    needs it, and for the last good one unless --force is given.""",
     examples=[
         ("One that is not needed any more", "{program} forget shop@previous"),
         ("Without being asked", "{program} forget ver-01jd8xk3zq4v9m2n7c5t6r8w1y --yes"),

@@ -67,10 +67,11 @@ def _values(live: Any, wanted: Any, difference: Json, room: int, marks: Marks) -
     if difference.get("hidden"):
         return Text("(hidden)", style="dim italic")
     change = difference.get("change") or "changed"
-    if change == "added":
-        return Text(_cut(value(wanted), room, marks), style="green")
-    if change == "removed":
-        return Text(_cut(value(live), room, marks), style="red")
+    if change != "changed":
+        # Some values are not worth carrying (what kubectl last applied): then the path says it all.
+        side = wanted if change == "added" else live
+        shown = "" if side is None else _cut(value(side), room, marks)
+        return Text(shown, style=CHANGES[change].style)
     old, new = value(live), value(wanted)
     if room:
         each = room - len(marks.arrow) - 2

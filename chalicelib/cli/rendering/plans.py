@@ -114,8 +114,9 @@ def comparison_lines(comparison: Json, page: Page) -> Iterator[Text]:
         yield Text()
     if not summary:
         summary = Text("No difference", style="bold green")
-    if counts.get("unchanged"):
-        summary.append(f"{page.marks.dot}{counts['unchanged']:,} unchanged", style="dim")
+    same = counts.get("same", counts.get("unchanged", 0))
+    if same:
+        summary.append(f"{page.marks.dot}{same:,} unchanged", style="dim")
     yield from _sentences("Could not be read", "yellow", [_gap(gap) for gap in comparison.get("gaps") or []], page)
     if comparison.get("truncated"):
         yield Text("There are more differences than an answer can carry; these are the first.", style="yellow")
