@@ -175,7 +175,10 @@ class DirectGateway:
 
         budget = Budget()
         stopped = threading.Event()
-        worker = threading.Thread(target=self._work, args=(operation, budget, stopped), name="mainstay-direct")
+        # A daemon: a second Ctrl-C ends the process at once, and whoever comes next goes on from the checkpoint.
+        worker = threading.Thread(
+            target=self._work, args=(operation, budget, stopped), name="mainstay-direct", daemon=True
+        )
         worker.start()
         try:
             yield

@@ -45,6 +45,11 @@ def follow(
         with session.gateway.attend(operation), _watcher(session.screen) as watcher:
             return _wait(session, operation, watcher, sleep, clock)
     except KeyboardInterrupt:
+        if session.direct:
+            # The work was stopped with the waiting; it may just have come to its end.
+            operation = session.gateway.operation(operation["id"])
+            if ended(operation):
+                return operation
         raise _interrupted(session, operation) from None
 
 

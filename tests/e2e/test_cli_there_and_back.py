@@ -230,6 +230,31 @@ def test_ctrl_c_leaves_the_operation_running(mainstay: Terminal, control_plane: 
     assert mainstay("operation", operation.group(1), "--wait", "-o", "json").json["state"] == "succeeded"
 
 
+def test_direct_that_was_stopped_goes_on_later(
+    surroundings: dict[str, str], tmp_path: Path, control_plane: Access, shop: str
+) -> None:
+    direct = Terminal(surroundings, tmp_path, always=("--direct",))
+    _registered(direct, shop)
+    control_plane.apply(*(_config_map(shop, f"many-{number}", {"n": "x" * 1000}) for number in range(300)))
+    process = subprocess.Popen(
+        [str(BIN / "mainstay"), "backup", shop, "--direct"],
+        env=surroundings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert select.select([process.stderr], [], [], 30)[0]
+    process.send_signal(signal.SIGINT)
+    _out, err = process.communicate(timeout=60)
+    assert process.returncode in {0, 130}, err
+    if process.returncode == 130:
+        operation = re.search(r"mainstay --direct operation (op-\w+) --wait", err)
+        assert operation, err
+        direct("operation", operation.group(1), "--wait")
+    assert [version["objects"] > 300 for version in direct("versions", shop, "-o", "json").json["items"]] == [True]
+
+
 def test_it_works_as_a_plugin_of_kubectl(mainstay: Terminal, control_plane: Access) -> None:
     path = f"{BIN}{os.pathsep}{mainstay.environment['PATH']}"
     ended = subprocess.run(
