@@ -22,6 +22,9 @@ from chalicelib.entrypoints.api.routing import LARGEST_BODY, TooLarge, refusal
 Environ = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
+#: Bytes of a body that is too large which are read and thrown away before the connection is closed instead.
+_MOST_DISCARDED = 16 * 1024 * 1024
+
 _REASONS = {
     200: "OK",
     202: "Accepted",
@@ -105,14 +108,24 @@ def _headers(environ: Environ) -> dict[str, str]:
 
 def _body(environ: Environ) -> bytes:
     declared = environ.get("CONTENT_LENGTH") or None
+    source = environ["wsgi.input"]
     if declared is not None and int(declared) > LARGEST_BODY:
+        _discard(source, int(declared))
         raise TooLarge()
-    content: bytes = environ["wsgi.input"].read(LARGEST_BODY + 1)
+    content: bytes = source.read(LARGEST_BODY + 1)
     if len(content) > LARGEST_BODY:
+        _discard(source, _MOST_DISCARDED)
         raise TooLarge()
     if declared is not None and len(content) < int(declared):
         raise Malformed("The body ended before it was complete.")
     return content
+
+
+def _discard(source: Any, size: int) -> None:
+    """Read what is left of a body that is too large, so that its sender reads our answer and not a broken pipe."""
+    left = min(size, _MOST_DISCARDED)
+    while left > 0 and (piece := source.read(min(left, 64 * 1024))):
+        left -= len(piece)
 
 
 class _Refused(MainstayError):

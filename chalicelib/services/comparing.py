@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.version import Manifest
+from chalicelib.domain.version import Gap, Manifest
 from chalicelib.services.looking import within
 from chalicelib.services.models import ComparisonView, ObjectChange
 
@@ -25,7 +26,7 @@ def with_version(repository: Repository, first: Manifest, second: Manifest) -> C
     from chalicelib.engine.compare import compare_versions
 
     found = compare_versions(repository, first.application, first.version, second.version)
-    return _view(found, first.version, second.version)
+    return _view(found, first.version, second.version, [*first.gaps, *second.gaps])
 
 
 def with_live(repository: Repository, clusters: RegisteredClusters, first: Manifest) -> ComparisonView:
@@ -37,10 +38,10 @@ def with_live(repository: Repository, clusters: RegisteredClusters, first: Manif
     def look() -> Comparison:
         return compare_live(repository, clusters.connect(application.cluster), application, first.version)
 
-    return _view(within(look, "The cluster", _MOST_SECONDS), first.version, "live")
+    return _view(within(look, "The cluster", _MOST_SECONDS), first.version, "live", first.gaps)
 
 
-def _view(found: Comparison, first: str, second: str) -> ComparisonView:
+def _view(found: Comparison, first: str, second: str, gaps: Sequence[Gap]) -> ComparisonView:
     changes = [
         ObjectChange(object=change.object, change=change.change, differences=list(change.differences))
         for change in found.changes[:_MOST_CHANGES]
@@ -50,6 +51,6 @@ def _view(found: Comparison, first: str, second: str) -> ComparisonView:
         to=second,
         counts=dict(found.counts),
         changes=changes,
-        gaps=list(found.gaps),
+        gaps=list(gaps),
         truncated=len(found.changes) > _MOST_CHANGES,
     )

@@ -276,18 +276,18 @@ class ObjectChange(View):
     """One object that differs."""
 
     object: Identity
-    change: Literal["added", "removed", "changed"]
+    change: str = Field(description="`added`, `removed` or `changed`, seen from the older side.")
     differences: list[Difference]
 
 
 class ComparisonView(View):
-    """What differs between a version and another, or what runs now."""
+    """What differs between a version and another, or what runs now. In differences `live` is the older value."""
 
     from_: str = Field(alias="from")
     to: str
     counts: dict[str, int]
     changes: list[ObjectChange]
-    gaps: list[Gap] = Field(default_factory=list)
+    gaps: list[Gap] = Field(default_factory=list, description="What one of both could not read.")
     truncated: bool = Field(False, description="There are more changes than an answer can carry.")
 
 
