@@ -100,7 +100,7 @@ class Access:
                 if error.status != 404:  # deleted by the test itself
                     raise
 
-    def wait_for_account(self, namespace: str, seconds: float = 30) -> None:
+    def wait_for_account(self, namespace: str, seconds: float = 60) -> None:
         """Wait until the controllers have made what every pod of a namespace needs."""
         base = f"/api/v1/namespaces/{namespace}"
         needed = (f"{base}/serviceaccounts/default", f"{base}/configmaps/kube-root-ca.crt")

@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -140,21 +141,23 @@ class Cluster(Access):
         """End all of its processes and remove its directory. It may have been started by another process."""
         if not self.directory.exists():
             return
-        if (self.directory / "cluster.json").exists():
-            if self.options.node:
-                self._provisioner.kill()
-                self.node.stop()
-            for program in reversed(self._control_plane):
-                # They keep nothing that outlives the directory, so there is nothing to end gently.
-                program.kill()
-        # Last of all what tells others, should this be interrupted, that there is something to end.
+        with ExitStack() as steps:  # from the last to the first, each whatever became of the others
+            if (self.directory / "cluster.json").exists():
+                for program in self._handles:
+                    # They keep nothing that outlives the directory, so there is nothing to end gently.
+                    steps.callback(program.kill)
+                if self.options.node:
+                    steps.callback(self.node.stop)
+                    steps.callback(self._provisioner.kill)
+        # Only if all of that went well, so that it can be tried again, and last of all the file that tells others
+        # that there is something to end.
         for folder in [path for path in self.directory.iterdir() if path.is_dir()]:
             shutil.rmtree(folder, ignore_errors=True)  # a kubectl that runs still may be writing its cache
         shutil.rmtree(self.directory)
 
     def running(self) -> dict[str, bool]:
         """The programs of the cluster, and whether each runs."""
-        found = {program.name: program.identity() is not None for program in self._control_plane}
+        found = {program.name: program.identity() is not None for program in self._handles}
         if self.options.node:
             found |= {"node": self.node.running(), "provisioner": self._provisioner.identity() is not None}
         return found
@@ -245,7 +248,7 @@ class Cluster(Access):
 
     @property
     def node(self) -> Node:
-        return Node(self.directory, self.programs, self.state.ports["kubelet"], self._owned)
+        return Node(self.directory, self.state.ports["kubelet"], self._owned)
 
     def _credential(self, user: str, groups: Sequence[str]) -> pki.Credential:
         return pki.Authority(self._pki).client(user, groups)
@@ -276,7 +279,7 @@ class Cluster(Access):
         for program in controllers:
             program.start()
         if self.options.node:
-            self.node.start(self._pki / "kubelet.kubeconfig", self._pki / "ca.crt")
+            self.node.start(self.programs["kubelet"], self._pki / "kubelet.kubeconfig", self._pki / "ca.crt")
 
     def _wait_ready(self) -> None:
         programs = [self.program("etcd"), self.program("kube-apiserver")]
@@ -287,6 +290,12 @@ class Cluster(Access):
             what="the API server to be ready",
             programs=programs,
         )
+
+    @property
+    def _handles(self) -> list[Program]:
+        """The same, to look at and to end, without the commands: those could need a build."""
+        names = ["etcd", "kube-apiserver", *(CONTROLLERS if self.options.controllers else ())]
+        return [Program(name, [], self.directory, self._owned) for name in names]
 
     @property
     def _control_plane(self) -> list[Program]:

@@ -19,7 +19,6 @@ from typing import Any
 
 from tests.harness import images
 from tests.harness.api import Api
-from tests.harness.binaries import Programs
 from tests.harness.cache import locked, say, write_whole
 from tests.harness.errors import ApiError, HarnessError
 from tests.harness.processes import Identity, Program, wait_until
@@ -38,7 +37,7 @@ _PACKAGES = {
     "unshare": "util-linux",
 }
 # Places that containerd and kubelet cannot be told to leave alone. Each node sees a directory of its own there.
-_FIXED_PLACES = ("/var/lib/kubelet", "/var/lib/cni", "/run/containerd", "/var/log/containers")
+_FIXED_PLACES = ("/var/lib/kubelet", "/var/lib/cni", "/run/containerd", "/run/mount", "/var/log/containers")
 # Kernel settings that kubelet changes for the whole machine.
 _SETTINGS = (
     "vm/overcommit_memory",
@@ -55,7 +54,6 @@ class Node:
     """The one node of the cluster in `cluster` (its directory); the kubelet listens on `port`."""
 
     cluster: Path
-    programs: Programs
     port: int
     owned: bool
 
@@ -99,7 +97,7 @@ class Node:
         """The two programs inside, for the tails of their logs."""
         return [Program(name, [], self.cluster) for name in ("containerd", "kubelet")]
 
-    def start(self, kubeconfig: Path, ca: Path) -> None:
+    def start(self, kubelet_program: Path, kubeconfig: Path, ca: Path) -> None:
         """Start it, without waiting for it to be ready: see `join`."""
         if os.geteuid() != 0:
             raise HarnessError("a node needs root; without it start the cluster with no node")
@@ -118,7 +116,7 @@ class Node:
         write_whole(self.directory / "containerd.toml", self._containerd_settings())
         write_whole(self.directory / "kubelet.json", json.dumps(self._kubelet_settings(ca), indent=1))
         kubelet: list[str | Path] = [
-            self.programs["kubelet"],
+            kubelet_program,
             f"--config={self.directory}/kubelet.json",
             f"--kubeconfig={kubeconfig}",
             f"--root-dir={self.directory}/kubelet",

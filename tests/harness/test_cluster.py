@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import keeper
+from tests.harness import binaries, keeper
 from tests.harness.__main__ import main
 from tests.harness.access import Access
 from tests.harness.cache import cache_root
@@ -112,8 +112,7 @@ def test_a_waiting_claim_is_bound_by_its_first_pod(cluster: Access, namespace: s
 def test_any_static_program_becomes_an_image(cluster: Access, namespace: str) -> None:
     if not isinstance(cluster, Cluster):
         pytest.fail("a given cluster cannot load images: run this test without MAINSTAY_TEST_KUBECONFIG")
-    program = next(iter(Path(cluster.node.programs["kubelet"]).parent.parent.glob("pause-*/pause")))
-    cluster.load_image(Image("mainstay.test/own:1", {"opt/own": program}, ["/opt/own"]))
+    cluster.load_image(Image("mainstay.test/own:1", {"opt/own": binaries.pause()}, ["/opt/own"]))
     cluster.kubectl(
         "run", "own", "-n", namespace, "--image=mainstay.test/own:1", "--image-pull-policy=Never", "--restart=Never"
     )
@@ -225,7 +224,7 @@ def test_a_cluster_whose_owner_is_killed_dies_with_it_and_is_swept() -> None:
     script = (
         "import json, time; from tests.harness.cluster import Cluster; c = Cluster(); c.start();"
         "c.kubectl('run', 'p', '--image=mainstay.test/busybox:1', '--image-pull-policy=Never', '--', 'sleep', '99');"
-        "c.kubectl('wait', 'pod/p', '--for=condition=Ready', '--timeout=30s');"
+        "c.kubectl('wait', 'pod/p', '--for=condition=Ready', '--timeout=90s', seconds=100);"
         "print(c.directory, flush=True); time.sleep(600)"
     )
     with owner_of(script) as owner:
