@@ -164,13 +164,7 @@ class Client:
         deadline: float | None = None,
     ) -> Any:
         """The decoded answer to a GET."""
-        answer = self.request("GET", path, query=query, accept=accept, timeout=timeout, deadline=deadline)
-        try:
-            return answer.json()
-        except ValueError as error:
-            raise ClusterUnreachable(
-                f"GET {path}: {self._where()} answered something that is not JSON. Is it an API server?"
-            ) from error
+        return self.request("GET", path, query=query, accept=accept, timeout=timeout, deadline=deadline).json()
 
     def wait_until_ready(self, deadline: float | None = None) -> None:
         """Return once the API server has finished starting, or if that cannot be told (see `readiness`)."""

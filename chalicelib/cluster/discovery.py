@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from chalicelib.cluster.client import Client
-from chalicelib.cluster.transport import Transport, now
+from chalicelib.cluster.transport import Transport, foreign, now
 from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, Resource
 
@@ -163,9 +163,13 @@ def choose(resources: Iterable[Resource], unavailable: Iterable[Unavailable]) ->
 
 def _aggregated(client: Client, root: str, deadline: float | None) -> _Found:
     answer = client.get_json(root, accept=_AGGREGATED, deadline=deadline)
-    if answer.get("kind") == "APIGroupDiscoveryList":
+    kind = answer.get("kind") if isinstance(answer, dict) else None
+    if kind == "APIGroupDiscoveryList":
         return read_aggregated(answer)
-    return _one_by_one(client, root, answer, deadline)
+    if kind in {"APIVersions", "APIGroupList"}:
+        return _one_by_one(client, root, answer, deadline)
+    # Taken for an answer it would mean that the server has no kinds.
+    raise foreign(f"GET {root}", "no discovery of an API server")
 
 
 def read_aggregated(answer: Mapping[str, Any]) -> _Found:

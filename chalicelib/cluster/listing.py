@@ -17,13 +17,17 @@ from dataclasses import dataclass
 
 from chalicelib.cluster.client import Client
 from chalicelib.cluster.refusals import subject
+from chalicelib.cluster.transport import foreign
 from chalicelib.domain.errors import ClusterRefused, MainstayError
 from chalicelib.domain.objects import Body, Resource
 
 #: Times a collection is begun anew before its pages may be of different moments.
 MOST_RESTARTS = 2
 
+#: Objects in a page at most; in the first, before their size is known; and the bytes a page shall have at most.
 PAGE_ITEMS = 500
+FIRST_PAGE_ITEMS = 100
+PAGE_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,10 @@ def pages(
     """
     listing = Listing(resource, namespace, label_selector, field_selector)
     restarts, token, consistent = 0, "", True
+    many = min(limit, FIRST_PAGE_ITEMS)
     while True:
         try:
-            page, following = _page(client, listing, limit, token, deadline, consistent=consistent)
+            page, following = _page(client, listing, many, token, deadline, consistent=consistent)
         except ClusterRefused as refusal:
             if refusal.http_status == 404:
                 if still_served(client, resource, deadline=deadline):
@@ -110,6 +115,13 @@ def pages(
         if not following:
             return
         token = following
+        many = _fitting(page, limit)
+
+
+def _fitting(page: Page, limit: int) -> int:
+    """Objects to ask for next, so that a page of them has about `PAGE_BYTES`: some hold a megabyte each."""
+    each = page.size / max(len(page.items), 1)
+    return max(1, min(limit, int(PAGE_BYTES / max(each, 1.0))))
 
 
 def items(
@@ -233,6 +245,9 @@ def _page(
         query["fieldSelector"] = listing.field_selector
     answer = client.request("GET", listing.path, query=query, deadline=deadline)
     body = answer.json()
+    if not isinstance(body, dict) or not str(body.get("kind")).endswith("List") or "items" not in body:
+        # Taken for an answer it would be an empty collection, and everything in it lost.
+        raise foreign(f"GET {listing.path}", "no list of an API server")
     metadata = body.get("metadata") or {}
     resource = listing.resource
     found: list[Body] = body.get("items") or []

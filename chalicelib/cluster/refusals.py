@@ -11,6 +11,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from chalicelib.cluster.transport import Response
 from chalicelib.domain.errors import ClusterError, ClusterRefused
 
@@ -111,7 +113,7 @@ _PLAIN = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict
 
 def _status(response: Response) -> dict[str, Any]:
     try:
-        body = response.json()
+        body = orjson.loads(response.data)
     except ValueError:
         body = None
     if isinstance(body, dict) and body.get("kind") == "Status":

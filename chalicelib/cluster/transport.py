@@ -21,6 +21,7 @@ import orjson
 
 from chalicelib.cluster.credentials import Connection, tls_context
 from chalicelib.cluster.readiness import Standing
+from chalicelib.domain.errors import ClusterUnreachable
 
 if TYPE_CHECKING:
     import urllib3
@@ -48,10 +49,23 @@ class Response:
     status: int
     headers: Mapping[str, str]
     data: bytes
+    #: What it answers, for errors.
+    request: str = ""
 
     def json(self) -> Any:
-        """The body decoded; `ValueError` if it is not JSON."""
-        return orjson.loads(self.data)
+        """The body decoded. What is not JSON comes from something else than an API server: `ClusterUnreachable`."""
+        try:
+            return orjson.loads(self.data)
+        except ValueError as error:
+            raise foreign(self.request, "something that is not JSON") from error
+
+
+def foreign(request: str, what: str) -> ClusterUnreachable:
+    """The error for an answer that no API server gives (a sign-in page, another service on the same address)."""
+    return ClusterUnreachable(
+        f"{request}: the answer is {what}. Is there a proxy, or another service, in the API server's place?",
+        details={"request": request},
+    )
 
 
 class TransportFailure(Exception):
@@ -75,7 +89,12 @@ class Transport:
         self.connections = connections
         self.standing = Standing()
         self._context = tls_context(connection)
-        self._pool = _pool(connection, self._context, connections)
+        self._manager = _manager(connection, self._context, connections)
+        # Asked directly it is spared looking itself up for each request. Not so through a proxy without TLS, which
+        # wants the whole URL.
+        whole = bool(connection.proxy) and connection.address.scheme == "http"
+        self._pool = None if whole else self._manager.connection_from_url(connection.server)
+        self._repeats = len(connection.impersonation) > 1
         # The wait for a free connection happens here, before the guard of a write is asked: not in the pool.
         self._slots = threading.BoundedSemaphore(connections)
 
@@ -97,11 +116,11 @@ class Transport:
         limit = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout), read=timeout)
         answer = None
         try:
-            answer = self._pool.request(
+            answer = (self._pool or self._manager).urlopen(
                 verb,
-                self.connection.server + target,
+                (self.connection.address.path if self._pool else self.connection.server) + target,
                 body=body,
-                headers=urllib3.HTTPHeaderDict(headers),
+                headers=urllib3.HTTPHeaderDict(headers) if self._repeats else dict(headers),
                 timeout=limit,
                 retries=False,
                 redirect=False,
@@ -112,7 +131,8 @@ class Transport:
             if answer is not None:
                 answer.close()
             raise _failure(error, timeout) from error
-        return Response(answer.status, {name.lower(): value for name, value in answer.headers.items()}, data)
+        named = {name.lower(): value for name, value in answer.headers.items()}
+        return Response(answer.status, named, data, f"{verb} {target.partition('?')[0]}")
 
     def open_socket(self, timeout: float) -> socket.socket:
         """A connected socket of its own (through proxy and TLS), for a protocol that is not plain HTTP."""
@@ -131,7 +151,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._pool.clear()
+        self._manager.clear()
 
     def _secure(self, raw: socket.socket) -> socket.socket:
         address = self.connection.address
@@ -140,7 +160,7 @@ class Transport:
         return self._context.wrap_socket(raw, server_hostname=self.connection.tls_server_name or address.hostname)
 
 
-def _pool(connection: Connection, context: ssl.SSLContext, connections: int) -> urllib3.PoolManager:
+def _manager(connection: Connection, context: ssl.SSLContext, connections: int) -> urllib3.PoolManager:
     import urllib3
 
     options: dict[str, Any] = {"num_pools": 2, "maxsize": connections, "block": True}

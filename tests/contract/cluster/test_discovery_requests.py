@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from chalicelib.cluster.client import Client
 from chalicelib.cluster.discovery import discover, refresh
+from chalicelib.domain.errors import ClusterUnreachable
 from tests.contract.cluster.scripted import Asked, Reply, ScriptedServer, refusal
 
 ALL = ["create", "delete", "get", "list", "patch", "update"]
@@ -65,6 +68,15 @@ def test_what_was_found_is_used_again_until_it_is_refreshed(server: ScriptedServ
     assert len(server.asked) == 2
     assert refresh(client) is not first
     assert len(server.asked) == 4
+
+
+@pytest.mark.parametrize("body", [{}, [], {"kind": "Status"}])
+def test_an_answer_that_is_no_discovery_does_not_mean_that_there_are_no_kinds(
+    server: ScriptedServer, client: Client, body: object
+) -> None:
+    server.otherwise = lambda _asked: Reply(200, body)
+    with pytest.raises(ClusterUnreachable, match="no discovery"):
+        discover(client)
 
 
 def test_a_server_that_knows_no_better_is_asked_one_by_one(server: ScriptedServer, client: Client) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.cluster.client import Client
 from chalicelib.cluster.listing import Ended, Listing, Page, Restarted, each_parallel, items, pages, vanished
-from chalicelib.domain.errors import ClusterRefused
+from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable
 from chalicelib.domain.objects import Resource
 from tests.contract.cluster.scripted import Asked, Reply, ScriptedServer, refusal
 
@@ -20,7 +20,9 @@ WIDGETS = Resource("shop.example.com", "v1", "widgets", "Widget", namespaced=Tru
 
 def page(*names: str, following: str = "", version: str = "7") -> Reply:
     metadata = {"resourceVersion": version} | ({"continue": following} if following else {})
-    return Reply(200, {"metadata": metadata, "items": [{"metadata": {"name": name}} for name in names]})
+    return Reply(
+        200, {"kind": "List", "metadata": metadata, "items": [{"metadata": {"name": name}} for name in names]}
+    )
 
 
 def expired(later: str = "") -> Reply:
@@ -56,8 +58,35 @@ def test_objects_say_what_they_are(server: ScriptedServer, client: Client) -> No
 
 
 def test_an_empty_collection_is_one_empty_page(server: ScriptedServer, client: Client) -> None:
-    server.replies = [Reply(200, {"metadata": {"resourceVersion": "3"}, "items": None})]
+    server.replies = [Reply(200, {"kind": "List", "metadata": {"resourceVersion": "3"}, "items": None})]
     assert [found.items for found in pages(client, MAPS)] == [[]]
+
+
+@pytest.mark.parametrize("body", [{}, [], "ok", {"kind": "Status"}, {"items": []}, {"kind": "ConfigMapList"}])
+def test_an_answer_that_is_no_list_is_not_taken_for_an_empty_one(
+    server: ScriptedServer, client: Client, body: object
+) -> None:
+    server.replies = [Reply(200, body)]
+    with pytest.raises(ClusterUnreachable, match="no list of an API server"):
+        list(pages(client, MAPS))
+
+
+def test_large_objects_come_in_smaller_pages(server: ScriptedServer, client: Client) -> None:
+    def answer(asked: Asked) -> Reply:
+        at = int(asked.query.get("continue", "0"))
+        item = {"metadata": {"name": f"m{at}"}, "data": {"a": "x" * 1_000_000}}
+        metadata = {"continue": str(at + 1)} if at < 3 else {}
+        return Reply(200, {"kind": "ConfigMapList", "metadata": metadata, "items": [item]})
+
+    server.otherwise = answer
+    assert len(list(pages(client, MAPS))) == 4
+    assert [asked.query["limit"] for asked in server.asked] == ["100", "2", "2", "2"]
+
+
+def test_small_objects_come_in_full_pages_once_their_size_is_known(server: ScriptedServer, client: Client) -> None:
+    server.replies = [page("a", following="t1"), page("b", following="t2"), page("c")]
+    list(pages(client, MAPS))
+    assert [asked.query["limit"] for asked in server.asked] == ["100", "500", "500"]
 
 
 def test_a_page_that_fails_for_a_while_is_asked_for_again(server: ScriptedServer, client: Client) -> None:
@@ -183,7 +212,7 @@ def test_a_caller_that_leaves_early_leaves_no_threads(server: ScriptedServer, cl
 
 
 def test_an_error_that_is_not_the_clusters_reaches_the_caller(server: ScriptedServer, client: Client) -> None:
-    server.otherwise = lambda _asked: Reply(200, {"items": 5})
+    server.otherwise = lambda _asked: Reply(200, {"kind": "List", "items": 5})
     with pytest.raises(TypeError):
         list(each_parallel(client, [Listing(MAPS)]))
 
