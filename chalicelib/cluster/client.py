@@ -69,6 +69,7 @@ class Client:
         timeout: float | None = None,
         patience: float = PATIENCE_SECONDS,
         before_write: Callable[[], None] | None = None,
+        write_seconds: float = WRITE_SECONDS,
         gzip: bool = False,
         transport: Transport | None = None,
         clock: Callable[[], float] = now,
@@ -80,16 +81,21 @@ class Client:
         self.clock = clock
         self._timeout = timeout
         self._before_write = before_write
+        self._write_seconds = write_seconds
         self._gzip = gzip
         self._sleep = sleep
 
-    def guarded(self, before_write: Callable[[], None]) -> Client:
-        """The same client (and connections) with another guard: one for each operation."""
+    def guarded(self, before_write: Callable[[], None], write_seconds: float = WRITE_SECONDS) -> Client:
+        """The same client (and connections) with another guard: one for each operation.
+
+        A write that the guard has allowed is over, or given up by client and server, `write_seconds` later.
+        """
         return Client(
             self.connection,
             timeout=self._timeout,
             patience=self.patience,
             before_write=before_write,
+            write_seconds=write_seconds,
             gzip=self._gzip,
             transport=self.transport,
             clock=self.clock,
@@ -225,10 +231,12 @@ class Client:
         parameters = dict(query or {})
         dry_run = parameters.get("dryRun") == "All"
         can_repeat = (verb in READS or dry_run) if repeatable is None else repeatable
-        limit = timeout or self._timeout or (READ_SECONDS if can_repeat else WRITE_SECONDS)
+        limit = timeout or self._timeout or (READ_SECONDS if can_repeat else self._write_seconds)
+        if not can_repeat:
+            limit = min(limit, self._write_seconds)
         if verb not in READS:
             # The server gives up too: what this client no longer waits for must not be done later.
-            parameters.setdefault("timeout", f"{max(int(limit), 1)}s")
+            parameters.setdefault("timeout", f"{int(limit)}s" if limit >= 1 else f"{limit:.3f}s")
         headers = [("Accept", accept)]
         if self._gzip:
             headers.append(("Accept-Encoding", "gzip"))

@@ -113,7 +113,7 @@ class Transport:
         import urllib3
 
         end = now() + timeout
-        limit = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout), read=timeout)
+        limit = urllib3.Timeout(total=timeout, connect=min(CONNECT_SECONDS, timeout))
         answer = None
         try:
             answer = (self._pool or self._manager).urlopen(

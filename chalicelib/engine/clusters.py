@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.cluster.client import Client
+from chalicelib.cluster.client import WRITE_SECONDS, Client
 from chalicelib.cluster.connection import Connection, default, in_cluster, load_kubeconfig
 from chalicelib.cluster.discovery import Discovery, discover, refresh
 from chalicelib.cluster.writing import Objects
@@ -44,8 +44,15 @@ class Clusters:
         self._clients: dict[str, tuple[datetime, Client]] = {}
         self._lock = threading.Lock()
 
-    def connect(self, record: ClusterRecord, *, before_write: Callable[[], None] | None = None) -> ClusterSession:
-        """A session with a registered cluster; `before_write` is asked before each write through it.
+    def connect(
+        self,
+        record: ClusterRecord,
+        *,
+        before_write: Callable[[], None] | None = None,
+        write_seconds: float = WRITE_SECONDS,
+    ) -> ClusterSession:
+        """A session with a registered cluster; `before_write` is asked before each write through it, and the write
+        is over `write_seconds` later.
 
         An operation (which has such a guard) asks anew what is served: a kind that came a moment ago must not be
         missing in a version.
@@ -53,7 +60,7 @@ class Clusters:
         client = self._client(record)
         if before_write is None:
             return ClusterSession(record, client, discover(client))
-        client = client.guarded(before_write)
+        client = client.guarded(before_write, write_seconds)
         return ClusterSession(record, client, refresh(client))
 
     def connection_of(self, record: ClusterRecord) -> Connection:

@@ -342,7 +342,7 @@ class Engine:
 
     def _connect(self, application: Application, before_write: Callable[[], None]) -> ClusterSession:
         record = self._repository.clusters.get(application.cluster)
-        return self._clusters.connect(record, before_write=before_write)
+        return self._clusters.connect(record, before_write=before_write, write_seconds=self._terms.write_seconds)
 
 
 def _told(error: MainstayError) -> OperationError:

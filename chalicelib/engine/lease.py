@@ -41,6 +41,11 @@ class LeaseTerms:
         """How often to renew: three tries fit before the deadline."""
         return max(0.3, (self.seconds - self.margin) / 4)
 
+    @property
+    def write_seconds(self) -> float:
+        """How long one write to the cluster may take: shorter than the margin, and long enough for most servers."""
+        return min(15.0, self.margin * 0.8)
+
 
 class Renewer(Protocol):
     """The part of the lanes that a lease needs."""
