@@ -150,6 +150,16 @@ class Service:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(child) for child in children.split()]
 
+    def kill_worker(self) -> None:
+        """Kill the process that works; returns when its parent has started another."""
+        before = self.workers
+        os.kill(before[0], signal.SIGKILL)
+        end = time.monotonic() + 20
+        while self.workers == before or not self.workers:
+            assert time.monotonic() < end, f"no other worker was started:\n{self.log[-2000:]}"
+            time.sleep(0.05)
+        self.pool.clear()
+
     def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 40) -> float:
         """End it in an orderly way; the seconds that took."""
         assert self.process is not None

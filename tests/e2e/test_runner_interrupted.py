@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -98,7 +97,7 @@ def test_an_orderly_end_in_the_middle_of_a_restore_loses_nothing(scene: Scene) -
 
 
 def kill_the_worker(service: Service) -> None:
-    os.kill(service.workers[0], signal.SIGKILL)
+    service.kill_worker()
 
 
 def crash_everything(service: Service) -> None:
