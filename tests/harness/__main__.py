@@ -13,7 +13,7 @@ from tests.harness.access import given_cluster
 from tests.harness.cache import locked, say
 from tests.harness.cluster import Cluster, Options, clusters_root, standing_clusters, sweep_abandoned
 from tests.harness.errors import HarnessError
-from tests.harness.node import prepare_machine
+from tests.harness.machine import prepare_machine
 
 # A start may have to wait for a build that another process does.
 _SECONDS = 20 * 60

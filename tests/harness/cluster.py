@@ -20,6 +20,7 @@ from tests.harness import pki, provisioner
 from tests.harness.access import Access
 from tests.harness.binaries import CONTROL_PLANE, CONTROLLERS, NODE, Programs, kubernetes_programs
 from tests.harness.cache import cache_root, locked, write_whole
+from tests.harness.control_plane import Options, commands
 from tests.harness.errors import HarnessError
 from tests.harness.images import Image
 from tests.harness.node import NAME as NODE_NAME
@@ -27,25 +28,10 @@ from tests.harness.node import Node
 from tests.harness.ports import answers, free_ports
 from tests.harness.processes import Identity, Program, wait_until
 
+__all__ = ["Cluster", "Options", "clusters_root", "standing_clusters", "sweep_abandoned"]
+
 _REPOSITORY = Path(__file__).parents[2]
 _PORTS = ("etcd", "peer", "apiserver", "kubelet")
-
-
-@dataclass(frozen=True)
-class Options:
-    """What kind of cluster.
-
-    `version`: of Kubernetes; None is the given or default one. `node`: pods run, with a provisioner for their
-    claims. `controllers`: without them namespaces stay Terminating and nothing is collected. The flags are
-    appended to those programs' own, where the last one of a name counts.
-    """
-
-    version: str | None = None
-    node: bool = True
-    controllers: bool = True
-    etcd_flags: Sequence[str] = ()
-    apiserver_flags: Sequence[str] = ()
-    controller_manager_flags: Sequence[str] = ()
 
 
 @dataclass
@@ -301,62 +287,9 @@ class Cluster(Access):
     def _control_plane(self) -> list[Program]:
         """In the order in which they start."""
         state = self.state
-        ports, extra = state.ports, state.options
-        commands: dict[str, list[str]] = {
-            "etcd": [
-                f"--data-dir={self.directory}/etcd",
-                "--unsafe-no-fsync",
-                "--log-level=warn",
-                f"--listen-client-urls=http://127.0.0.1:{ports['etcd']}",
-                f"--advertise-client-urls=http://127.0.0.1:{ports['etcd']}",
-                f"--listen-peer-urls=http://127.0.0.1:{ports['peer']}",
-                f"--initial-advertise-peer-urls=http://127.0.0.1:{ports['peer']}",
-                f"--initial-cluster=default=http://127.0.0.1:{ports['peer']}",
-                *extra.etcd_flags,
-            ],
-            "kube-apiserver": [
-                f"--etcd-servers=http://127.0.0.1:{ports['etcd']}",
-                "--bind-address=127.0.0.1",
-                f"--secure-port={ports['apiserver']}",
-                f"--tls-cert-file={self._pki}/server.crt",
-                f"--tls-private-key-file={self._pki}/server.key",
-                f"--client-ca-file={self._pki}/ca.crt",
-                "--service-account-issuer=https://kubernetes.default.svc",
-                f"--service-account-key-file={self._pki}/sa.pub",
-                f"--service-account-signing-key-file={self._pki}/sa.key",
-                f"--kubelet-client-certificate={self._pki}/kubelet-client.crt",
-                f"--kubelet-client-key={self._pki}/kubelet-client.key",
-                "--kubelet-preferred-address-types=InternalIP",
-                "--authorization-mode=Node,RBAC",
-                "--allow-privileged",
-                "--endpoint-reconciler-type=none",
-                "--service-cluster-ip-range=10.96.0.0/16",
-                "--profiling=false",
-                *extra.apiserver_flags,
-            ],
-        }
-        if extra.controllers:
-            commands["kube-controller-manager"] = [
-                f"--kubeconfig={self._pki}/controller-manager.kubeconfig",
-                "--use-service-account-credentials",
-                "--leader-elect=false",
-                "--secure-port=0",
-                f"--root-ca-file={self._pki}/ca.crt",
-                f"--service-account-private-key-file={self._pki}/sa.key",
-                f"--cluster-signing-cert-file={self._pki}/ca.crt",
-                f"--cluster-signing-key-file={self._pki}/ca.key",
-                "--kube-api-qps=300",
-                "--kube-api-burst=500",
-                *extra.controller_manager_flags,
-            ]
-            commands["kube-scheduler"] = [
-                f"--kubeconfig={self._pki}/scheduler.kubeconfig",
-                "--leader-elect=false",
-                "--secure-port=0",
-            ]
         return [
-            Program(name, [str(self.programs[name]), *flags], self.directory, self._owned)
-            for name, flags in commands.items()
+            Program(name, [self.programs[name], *flags], self.directory, self._owned)
+            for name, flags in commands(self.directory, state.ports, state.options).items()
         ]
 
     @property

@@ -1,52 +1,28 @@
 """A node: containerd, runc, CNI and kubelet, all inside one PID and one mount namespace.
 
-What the kernel does not clean up with those namespaces is named here and undone in `stop`: a bridge, the
-cgroups, a directory in /run, the mount points that were missing, and the kernel settings kubelet changes.
+What the kernel does not clean up with those namespaces is in `machine`, and undone in `stop`.
 """
 
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.harness import images
+from tests.harness import images, machine
 from tests.harness.api import Api
-from tests.harness.cache import locked, say, write_whole
+from tests.harness.cache import locked, write_whole
 from tests.harness.errors import ApiError, HarnessError
 from tests.harness.processes import Identity, Program, wait_until
 
 NAME = "node-1"
-
-_CNI = Path("/usr/lib/cni")
-_RUN = Path("/run/mainstay-tests")
-_PACKAGES = {
-    "containerd": "containerd",
-    "ctr": "containerd",
-    "containerd-shim-runc-v2": "containerd",
-    "runc": "runc",
-    "ip": "iproute2",
-    str(_CNI / "bridge"): "containernetworking-plugins",
-    "unshare": "util-linux",
-}
-# Places that containerd and kubelet cannot be told to leave alone. Each node sees a directory of its own there.
-_FIXED_PLACES = ("/var/lib/kubelet", "/var/lib/cni", "/run/containerd", "/run/mount", "/var/log/containers")
-# Kernel settings that kubelet changes for the whole machine.
-_SETTINGS = (
-    "vm/overcommit_memory",
-    "vm/panic_on_oom",
-    "kernel/panic",
-    "kernel/panic_on_oops",
-    "kernel/keys/root_maxkeys",
-    "kernel/keys/root_maxbytes",
-)
 
 
 @dataclass
@@ -69,7 +45,7 @@ class Node:
     @property
     def _run(self) -> Path:
         # A short path: those of the sockets below it may have 107 characters at most.
-        return _RUN / self.key
+        return machine.RUN / self.key
 
     @property
     def _socket(self) -> Path:
@@ -101,17 +77,17 @@ class Node:
         """Start it, without waiting for it to be ready: see `join`."""
         if os.geteuid() != 0:
             raise HarnessError("a node needs root; without it start the cluster with no node")
-        prepare_machine()
+        machine.prepare_machine()
         for folder in ("cni", "plugins", "containerd", "kubelet", "pods"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
         with locked("node", seconds=60):
             self._run.mkdir(parents=True)
-            self._remember_the_machine()
-        subnet = self._make_bridge()
-        self._make_cgroups()
+            machine.remember()
+        subnet = machine.make_bridge(self._bridge)
+        machine.make_cgroups(self._cgroup)
         write_whole(
             self.directory / "cni" / "10-bridge.conflist",
-            json.dumps(_network(subnet, self._bridge, self._run)),
+            json.dumps(_network(subnet, self._bridge.read_text(), self._run)),
         )
         write_whole(self.directory / "containerd.toml", self._containerd_settings())
         write_whole(self.directory / "kubelet.json", json.dumps(self._kubelet_settings(ca), indent=1))
@@ -126,7 +102,7 @@ class Node:
             "--cloud-provider=external",
         ]
         init = {
-            "binds": {place: str(self.directory / "binds" / place.strip("/")) for place in _FIXED_PLACES},
+            "binds": {place: str(self.directory / "binds" / place.strip("/")) for place in machine.FIXED_PLACES},
             "containerd": ["containerd", "--config", str(self.directory / "containerd.toml")],
             "kubelet": [str(part) for part in kubelet],
             "logs": str(self.cluster / "logs"),
@@ -150,7 +126,7 @@ class Node:
 
     def load(self, image: images.Image) -> None:
         """Make an image available to the node's pods (imagePullPolicy Never or IfNotPresent)."""
-        archive = self.directory / "image.tar"
+        archive = self.directory / f"image-{secrets.token_hex(4)}.tar"
         image.write(archive)
         command = [
             "ctr",
@@ -177,11 +153,11 @@ class Node:
             raise HarnessError(f"the node's first process (pid {init.pid}) is still there 30 s after SIGKILL")
         self.program.kill()
         self._init_file.unlink(missing_ok=True)
-        self._remove_bridge()
-        self._remove_cgroups()
+        machine.remove_bridge(self._bridge)
+        machine.remove_cgroups(self._cgroup)
         with locked("node", seconds=60):
             shutil.rmtree(self._run, ignore_errors=True)
-            _restore_the_machine()
+            machine.restore()
 
     @property
     def _init_file(self) -> Path:
@@ -208,73 +184,13 @@ class Node:
             return None
         return identity if identity.alive else None
 
-    # -- the machine ---------------------------------------------------------------------------------------
-
-    def _remember_the_machine(self) -> None:
-        """Keep what the first node changes, so that the last one to stop can put it back."""
-        memory = _RUN / "machine.json"
-        if memory.exists():
-            return
-        missing = []
-        for place in map(Path, _FIXED_PLACES):
-            missing += [str(p) for p in (place, *place.parents) if not p.exists()]
-        settings = {name: value for name in _SETTINGS if (value := _setting(name)) is not None}
-        write_whole(memory, json.dumps({"missing": missing, "settings": settings}))
-        for name in _FIXED_PLACES:
-            Path(name).mkdir(parents=True, exist_ok=True)
-
     @property
-    def _bridge(self) -> str:
-        return (self.directory / "bridge").read_text()
-
-    def _make_bridge(self) -> str:
-        """Claim a bridge of its own and the subnet that belongs to it; the subnet.
-
-        The bridge gets its address here and not from the CNI plugin, which would also turn on forwarding for
-        the whole machine: pods reach each other and this machine, and nothing else.
-        """
-        for number in range(1, 200):
-            name, subnet = f"mainstay{number}", f"10.213.{number}"
-            if subprocess.run(
-                ["ip", "link", "add", name, "type", "bridge"], capture_output=True, check=False
-            ).returncode:
-                continue
-            write_whole(self.directory / "bridge", name)
-            for command in (f"ip address add {subnet}.1/24 dev {name}", f"ip link set {name} up"):
-                subprocess.run(command.split(), check=True, timeout=10)
-            return subnet
-        raise HarnessError("could not make a network bridge (`ip link add`)")
-
-    def _remove_bridge(self) -> None:
-        if (self.directory / "bridge").exists():
-            subprocess.run(["ip", "link", "delete", self._bridge], capture_output=True, check=False, timeout=30)
-            (self.directory / "bridge").unlink()
+    def _bridge(self) -> Path:
+        return self.directory / "bridge"
 
     @property
     def _cgroup(self) -> str:
         return f"mainstay-{self.key}"
-
-    def _make_cgroups(self) -> None:
-        """A cgroup of its own: two kubelets in the same one would remove each other's pods as orphans."""
-        for root in _cgroup_roots():
-            group = root / self._cgroup
-            group.mkdir(exist_ok=True)
-            for name in ("cpuset.cpus", "cpuset.mems"):
-                if (group / name).exists() and not (group / name).read_text().strip():
-                    (group / name).write_text((root / name).read_text())
-
-    def _remove_cgroups(self) -> None:
-        deadline = time.monotonic() + 20
-        for root in _cgroup_roots():
-            while (root / self._cgroup).exists():
-                folders = [Path(folder) for folder, _, _ in os.walk(root / self._cgroup, topdown=False)]
-                try:
-                    for folder in folders:
-                        folder.rmdir()
-                except OSError as error:  # busy until the kernel has let go of the last dead process
-                    if time.monotonic() > deadline:
-                        raise HarnessError(f"could not remove the cgroup {root / self._cgroup}: {error}") from error
-                    time.sleep(0.05)
 
     # -- settings ------------------------------------------------------------------------------------------
 
@@ -297,7 +213,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   restrict_oom_score_adj = true
   netns_mounts_under_state_dir = true
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "{_CNI}"
+    bin_dir = "{machine.CNI}"
     conf_dir = "{self.directory}/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
@@ -375,60 +291,6 @@ def _settled(api: Api, path: str) -> bool:
         return False
     ready = any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"].get("conditions", []))
     return ready and not taints
-
-
-def prepare_machine() -> None:
-    """Install the Debian packages of the tools that are missing; whatever is there already is used."""
-
-    def missing() -> list[str]:
-        return sorted({package for tool, package in _PACKAGES.items() if shutil.which(tool) is None})
-
-    if not missing():
-        return
-    with locked("packages", seconds=600, waiting="another process installs packages; waiting for it"):
-        packages = missing()
-        if not packages:
-            return
-        say(f"installing {' '.join(packages)}")
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        wait = ["-o", "DPkg::Lock::Timeout=120"]
-        install = ["apt-get", *wait, "install", "--yes", "--no-install-recommends", "--no-remove", *packages]
-        for command in (["apt-get", *wait, "update"], install):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=quiet, check=False)
-            if done.returncode:
-                raise HarnessError(f"{' '.join(command)} failed:\n{done.stdout[-1000:]}{done.stderr[-1000:]}")
-        if missing():
-            raise HarnessError(f"{' '.join(packages)} were installed, and still there is no {' '.join(missing())}")
-
-
-def _restore_the_machine() -> None:
-    """Put back what the first node changed, if this was the last one. The caller holds the lock."""
-    memory = _RUN / "machine.json"
-    if not memory.exists() or any(path.is_dir() for path in _RUN.iterdir()):
-        return
-    was = json.loads(memory.read_text())
-    for name, value in was["settings"].items():
-        if _setting(name) != value:
-            Path("/proc/sys", name).write_text(value)
-    for place in sorted(was["missing"], key=len, reverse=True):
-        if Path(place).is_dir() and not any(Path(place).iterdir()):
-            Path(place).rmdir()
-    shutil.rmtree(_RUN)
-
-
-def _setting(name: str) -> str | None:
-    try:
-        return Path("/proc/sys", name).read_text().strip()
-    except OSError:
-        return None
-
-
-def _cgroup_roots() -> Iterator[Path]:
-    """Where the hierarchies of control groups are mounted: several with version 1, one with version 2."""
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        _, place, kind, *_ = line.split()
-        if kind in ("cgroup", "cgroup2"):
-            yield Path(place)
 
 
 def _children(parent: int) -> Iterator[int]:

@@ -16,212 +16,22 @@ Each returns its Rule, which counts what it met (`rule.hits`, `rule.wait()`). It
 matching requests after the first `skip`; `times=None` is for ever.
 """
 
-import contextlib
 import re
 import select
 import socket
 import ssl
-import struct
 import threading
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Literal, Self
-from urllib.parse import urlsplit
+from typing import Literal
 
+from tests.harness.connections import CHUNK, Dropped, Proxy, TcpProxy, linger_not
 from tests.harness.errors import HarnessError
+from tests.harness.messages import Reader, parse
+
+__all__ = ["SLOW_DOWN", "HttpProxy", "Request", "Rule", "TcpProxy"]
 
 SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
-
-_CHUNK = 65536
-
-
-class _Dropped(Exception):
-    """The connection is to be broken off now."""
-
-
-class _Proxy(ABC):
-    """Listens on a free port of 127.0.0.1 for one server; a context manager that starts and closes it."""
-
-    def __init__(self, upstream: str) -> None:
-        parts = urlsplit(upstream)
-        if not parts.hostname or not parts.port:
-            raise HarnessError(f"{upstream} names no host and port")
-        self._upstream = (parts.hostname, parts.port)
-        self._scheme = parts.scheme
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        self._flowing = threading.Event()
-        self._flowing.set()
-        self._closed = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._listener: socket.socket | None = None
-        self.port = 0
-
-    @property
-    def endpoint(self) -> str:
-        """What to give the client in place of the server's own address."""
-        return f"{self._scheme}://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = self._listener.getsockname()[1]
-        self._spawn(self._accept, self._listener)
-
-    def close(self) -> None:
-        """Stop listening, break off every connection and wait for the threads to end."""
-        self._closed.set()
-        self._flowing.set()
-        if self._listener is not None:
-            with contextlib.suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-        self.drop_connections()
-        for thread in self._threads:
-            thread.join(10)
-
-    def freeze(self) -> None:
-        """Let nothing through in either direction; connections stay open, as with a stalled machine."""
-        self._flowing.clear()
-
-    def thaw(self) -> None:
-        self._flowing.set()
-
-    def drop_connections(self) -> None:
-        """Break off every connection that is open now."""
-        with self._lock:
-            for connection in self._open:
-                _linger_not(connection)
-                with contextlib.suppress(OSError):
-                    # Not `close`: the thread that reads from it does that, when this has woken it.
-                    connection.shutdown(socket.SHUT_RDWR)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.close()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with listener:
-            while not self._closed.is_set():
-                try:
-                    client, _ = listener.accept()
-                except OSError:
-                    return
-                self._spawn(self._serve, client)
-
-    def _serve(self, client: socket.socket) -> None:
-        with self._held(client):
-            try:
-                self._handle(client)
-            except _Dropped:
-                _linger_not(client)
-            except OSError:
-                pass  # either side went away, and so does this connection
-
-    @abstractmethod
-    def _handle(self, client: socket.socket) -> None:
-        """Pass on one client's connection until it ends."""
-
-    @contextlib.contextmanager
-    def _held(self, connection: socket.socket) -> Iterator[socket.socket]:
-        """A connection that `drop_connections` knows of, until the block ends and it is closed."""
-        with connection:
-            with self._lock:
-                self._open.add(connection)
-            try:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                yield connection
-            finally:
-                with self._lock:
-                    self._open.discard(connection)
-
-    def _connect(self) -> socket.socket:
-        server = socket.create_connection(self._upstream, timeout=30)
-        server.settimeout(None)
-        return server
-
-    def _pass(self, source: socket.socket, target: socket.socket) -> None:
-        """Pass bytes on until the source ends."""
-        with contextlib.suppress(OSError):
-            while data := source.recv(_CHUNK):
-                self._flowing.wait()
-                target.sendall(data)
-        with contextlib.suppress(OSError):
-            target.shutdown(socket.SHUT_WR)
-
-    def _spawn(self, target: Callable[..., None], *arguments: object) -> threading.Thread:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)
-        with self._lock:
-            self._threads = [one for one in self._threads if one.is_alive() or one.ident is None]
-            self._threads.append(thread)
-        thread.start()
-        return thread
-
-
-def _linger_not(connection: socket.socket) -> None:
-    """Let `close` send a reset in place of an orderly end."""
-    with contextlib.suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-class TcpProxy(_Proxy):
-    """Passes bytes. `upstream` is a URL whose scheme is kept for `endpoint`, such as https://127.0.0.1:6443."""
-
-    def __init__(self, upstream: str) -> None:
-        super().__init__(upstream)
-        self._seconds = 0.0
-        self._refusing = False
-        self._cuts: list[int] = []
-        self._muted = 0
-
-    def slow(self, seconds: float) -> None:
-        """Hold back every piece of every answer for so long; 0 ends it."""
-        self._seconds = seconds
-
-    def refuse(self, refusing: bool = True) -> None:
-        """Break off new connections at once, or no longer."""
-        self._refusing = refusing
-
-    def cut_next(self, after: int, connections: int = 1) -> None:
-        """Break off each of the next new connections after so many bytes of answers."""
-        self._cuts += [after] * connections
-
-    def lose_next_answer(self, times: int = 1) -> None:
-        """Break off the connection on which the server next says something, without passing that on.
-
-        Whoever had asked does not learn whether it was done. The connection should be there already: a TLS
-        handshake has answers too.
-        """
-        self._muted += times
-
-    def _handle(self, client: socket.socket) -> None:
-        if self._refusing:
-            raise _Dropped
-        left = self._cuts.pop(0) if self._cuts else None
-        with self._held(self._connect()) as server:
-            asking = self._spawn(self._pass, client, server)
-            try:
-                while data := server.recv(_CHUNK):
-                    self._flowing.wait()
-                    self._closed.wait(self._seconds)
-                    if self._muted > 0:
-                        self._muted -= 1
-                        raise _Dropped
-                    if left is not None:
-                        client.sendall(data[:left])
-                        left -= len(data)
-                        if left <= 0:
-                            raise _Dropped
-                    else:
-                        client.sendall(data)
-            finally:
-                for connection in (client, server):
-                    with contextlib.suppress(OSError):
-                        connection.shutdown(socket.SHUT_RD)  # wakes the other direction
-                asking.join(10)
 
 
 @dataclass
@@ -273,7 +83,7 @@ class Rule:
         self._hit.set()
 
 
-class HttpProxy(_Proxy):
+class HttpProxy(Proxy):
     """Reads HTTP/1.1; faults by method (a whole regular expression) and path with query (a part of it).
 
     `server` (with the proxy's own certificate) and `client` are for TLS on the two sides.
@@ -293,7 +103,7 @@ class HttpProxy(_Proxy):
 
     def lose_request(self, method: str, path: str = "", *, times: int | None = 1, skip: int = 0) -> Rule:
         def drop(_: Request) -> bytes | None:
-            raise _Dropped
+            raise Dropped
 
         return self._add(Rule(method, path, times, skip, before=drop))
 
@@ -375,19 +185,19 @@ class HttpProxy(_Proxy):
             self._converse(client)
 
     def _converse(self, client: socket.socket) -> None:
-        reader = _Reader(client)
+        reader = Reader(client)
         try:
             while (head := reader.head()) is not None:
                 self._flowing.wait()
                 if not self._exchange(client, reader, head):
                     return
-        except _Dropped:
-            _linger_not(client)
+        except Dropped:
+            linger_not(client)
             raise
 
-    def _exchange(self, client: socket.socket, reader: "_Reader", head: bytes) -> bool:
+    def _exchange(self, client: socket.socket, reader: Reader, head: bytes) -> bool:
         """One request and its answer; whether the client may send another."""
-        first, headers = _parse(head)
+        first, headers = parse(head)
         method, target, _ = first.split(" ", 2)
         if headers.get("expect", "").lower() == "100-continue":
             client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -414,12 +224,12 @@ class HttpProxy(_Proxy):
             server = self._client_context.wrap_socket(server, server_hostname=self._upstream[0])
         with self._held(server):
             server.sendall(message)
-            reader = _Reader(server)
+            reader = Reader(server)
             while True:
                 head = reader.head()
                 if head is None:
-                    raise _Dropped
-                first, headers = _parse(head)
+                    raise Dropped
+                first, headers = parse(head)
                 request.status = int(first.split(" ", 2)[1])
                 if request.status == 101 or request.status >= 200:
                     break
@@ -437,7 +247,7 @@ class HttpProxy(_Proxy):
                     if rule.after is not None:
                         rule.after(request)
             if lost:
-                raise _Dropped
+                raise Dropped
             self._flowing.wait()
             client.sendall(head)
             for piece in pieces:
@@ -445,9 +255,9 @@ class HttpProxy(_Proxy):
                 client.sendall(piece if left is None else piece[:left])
                 left = None if left is None else left - len(piece)
                 if left is not None and left <= 0:
-                    raise _Dropped
+                    raise Dropped
             if left is not None:
-                raise _Dropped
+                raise Dropped
             bounded = whole or "content-length" in headers or "transfer-encoding" in headers
             return bounded and headers.get("connection", "").lower() != "close"
 
@@ -461,77 +271,8 @@ class HttpProxy(_Proxy):
         while True:
             buffered = [one for one in other if isinstance(one, ssl.SSLSocket) and one.pending()]
             for source in buffered or select.select(list(other), [], [])[0]:
-                data = source.recv(_CHUNK)
+                data = source.recv(CHUNK)
                 if not data:
                     return
                 self._flowing.wait()
                 other[source].sendall(data)
-
-
-class _Reader:
-    """Takes messages apart while it reads them from a socket."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._buffer = b""
-
-    def head(self) -> bytes | None:
-        """The next message's head with its empty line, or None at the end."""
-        return self._until(b"\r\n\r\n")
-
-    def rest(self) -> bytes:
-        """What was read already and not yet taken."""
-        rest, self._buffer = self._buffer, b""
-        return rest
-
-    def body(self, headers: Mapping[str, str], *, until_end: bool) -> Iterator[bytes]:
-        """The body as it is on the wire. Without a length it is empty, or ends with the connection."""
-        if "chunked" in headers.get("transfer-encoding", "").lower():
-            yield from self._chunks()
-        elif "content-length" in headers:
-            yield from self._counted(int(headers["content-length"]))
-        elif until_end:
-            yield self.rest()
-            while data := self._connection.recv(_CHUNK):
-                yield data
-
-    def _chunks(self) -> Iterator[bytes]:
-        while True:
-            line = self._until(b"\r\n")
-            if line is None:
-                raise _Dropped
-            size = int(line.split(b";")[0], 16)
-            yield line
-            if size == 0:
-                break
-            yield from self._counted(size + 2)
-        while (trailer := self._until(b"\r\n")) is not None:
-            yield trailer
-            if trailer == b"\r\n":
-                return
-        raise _Dropped
-
-    def _counted(self, count: int) -> Iterator[bytes]:
-        while count > 0:
-            data = self._buffer[:count] or self._connection.recv(min(count, _CHUNK))
-            if not data:
-                raise _Dropped
-            self._buffer = self._buffer[len(data) :]
-            count -= len(data)
-            yield data
-
-    def _until(self, mark: bytes) -> bytes | None:
-        while mark not in self._buffer:
-            data = self._connection.recv(_CHUNK)
-            if not data:
-                return None
-            self._buffer += data
-        found, _, self._buffer = self._buffer.partition(mark)
-        return found + mark
-
-
-def _parse(head: bytes) -> tuple[str, dict[str, str]]:
-    """A head's first line and its headers by lower-case name."""
-    first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
-    pairs = (line.split(":", 1) for line in lines)
-    return first, {name.strip().lower(): value.strip() for name, value in pairs}
