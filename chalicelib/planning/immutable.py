@@ -54,7 +54,8 @@ def understand(http_status: int, message: str, causes: tuple[tuple[str, str], ..
         texts = [text.lower() for _, text in causes] or [message.lower()]
         # Every cause must be one that a new object does not have; else the replacement would be refused as well.
         if all(any(word in text for word in _IMMUTABLE_WORDS) for text in texts):
-            return Refusal(field, message, "immutable")
+            fields = sorted({name for name, _ in causes if name}) or ["A field"]
+            return Refusal(field, f"{' and '.join(fields)} cannot be changed once the object exists.", "immutable")
         return Refusal(field, message, "invalid")
     if http_status in {400, 404}:
         return Refusal(field, message, "cannot-tell")

@@ -1,8 +1,14 @@
-"""A restore of a part: the objects a user named."""
+"""A restore of a part: the objects a user named.
+
+Deployment                    every object of the kind (in any group; `Deployment.apps` in this one)
+Deployment/web                of this name, in any namespace; `*` and `?` are wildcards
+Deployment shop/web           as plans write them: namespace and name
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.objects import ObjectKey
@@ -10,8 +16,14 @@ from chalicelib.domain.patterns import KindPattern, name_matches
 from chalicelib.planning.context import PlanContext
 
 
+class _Pattern(NamedTuple):
+    kind: KindPattern
+    namespace: str
+    name: str
+
+
 class Only:
-    """Whether an object is meant by one of these: `Kind`, `Kind/name`, `Kind.group/name`, with wildcards."""
+    """Whether an object is meant by one of these texts. Raises `Invalid` for a text of another form."""
 
     def __init__(self, given: Iterable[str], context: PlanContext) -> None:
         self._context = context
@@ -22,15 +34,30 @@ class Only:
         resource = self._context.resource_of(key)
         plural = resource.plural if resource is not None else ""
         return any(
-            kind.matches(key.group, key.kind, plural) and name_matches(name, key.name)
-            for kind, name in self._patterns
+            pattern.kind.matches(key.group, key.kind, plural)
+            and name_matches(pattern.namespace, key.namespace)
+            and name_matches(pattern.name, key.name)
+            for pattern in self._patterns
         )
 
 
-def _parse(number: int, text: str) -> tuple[KindPattern, str]:
-    kind, _, name = text.partition("/")
+def _parse(number: int, text: str) -> _Pattern:
+    kind, space, rest = text.strip().partition(" ")
+    if space:
+        namespace, slash, name = rest.strip().rpartition("/")
+        namespace = namespace if slash else "*"
+    else:
+        kind, slash, name = kind.partition("/")
+        namespace, name = "*", name if slash else "*"
     try:
-        return KindPattern.parse(kind), name or "*"
+        pattern = KindPattern.parse(kind)
     except Invalid as error:
-        problem = Problem(f"only[{number}]", f"{text!r} is not `Kind`, `Kind/name` or `Kind.group/name`.")
-        raise Invalid(problem.message, [problem]) from error
+        raise _refusal(number, text) from error
+    if not name or not namespace or "/" in f"{namespace}{name}":
+        raise _refusal(number, text)
+    return _Pattern(pattern, namespace, name)
+
+
+def _refusal(number: int, text: str) -> Invalid:
+    message = f"{text[:80]!r} is not `Kind`, `Kind/name`, `Kind.group/name` or `Kind namespace/name`."
+    return Invalid(message, [Problem(f"only[{number}]", message)])

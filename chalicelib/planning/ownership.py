@@ -30,21 +30,68 @@ def wanted_managers(stored: Body) -> list[Entry]:
     return stored["metadata"].get("managedFields") or []
 
 
-def best_manager(stored: Body) -> str:
-    """The manager to name in a write of this object: of those that own by plain writes the one with most fields."""
-    most, name = 0, OURS
-    for entry in wanted_managers(stored):
-        if entry.get("operation") == "Update" and not entry.get("subresource") and entry.get("manager"):
-            fields = _count(entry.get("fieldsV1"))
-            if fields > most:
-                most, name = fields, entry["manager"]
-    return name
+def best_manager(stored: Body, live: Body | None = None) -> str:
+    """The manager to name in a write of this object, so that most often no second request is needed.
+
+    For an update (`live` is what is there, raw or normalised) the one that owned most of what changes; for a create
+    the one that owned most. Only managers that own by plain writes can be named; a name for nobody's fields is ours.
+    """
+    entries = [
+        entry
+        for entry in wanted_managers(stored)
+        if entry.get("operation") == "Update" and not entry.get("subresource") and entry.get("manager")
+    ]
+    if live is not None:
+        changed = [(_changes(entry.get("fieldsV1"), live, stored), entry["manager"]) for entry in entries]
+        owning = [each for each in changed if each[0]]
+        if owning or _touches_applied(stored, live):
+            return max(owning, key=_by_count, default=(0, OURS))[1]
+    return max(
+        ((_count(entry.get("fieldsV1")), entry["manager"]) for entry in entries), key=_by_count, default=(0, OURS)
+    )[1]
+
+
+def _by_count(counted: tuple[int, str]) -> int:
+    return counted[0]
+
+
+def _touches_applied(stored: Body, live: Body) -> bool:
+    return any(
+        entry.get("operation") == "Apply" and _changes(entry.get("fieldsV1"), live, stored)
+        for entry in wanted_managers(stored)
+    )
 
 
 def _count(fields: Any) -> int:
     if not isinstance(fields, dict):
         return 0
     return sum(1 + _count(below) for below in fields.values())
+
+
+def _changes(fields: Any, live: Any, wanted: Any) -> int:
+    """How many of these fields (`f:name`, `k:{…}` as in FieldsV1) differ between two values."""
+    if live == wanted or not isinstance(fields, dict):
+        return 0
+    if not fields:
+        return 1
+    changed = 0
+    for name, below in fields.items():
+        mark, _, rest = name.partition(":")
+        if mark == "f":
+            one = live.get(rest) if isinstance(live, dict) else None
+            other = wanted.get(rest) if isinstance(wanted, dict) else None
+            changed += _changes(below, one, other)
+        elif mark == "k":
+            key = orjson.loads(rest)
+            changed += _changes(below, _item(live, key), _item(wanted, key))
+    return changed
+
+
+def _item(items: Any, key: Entry) -> Any:
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, dict) and all(item.get(name) == value for name, value in key.items()):
+            return item
+    return None
 
 
 def same_managers(one: Body, other: Body) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.document import Scope
@@ -90,9 +90,8 @@ def test_an_object_belongs_if_any_scope_takes_it() -> None:
 
 
 def test_a_namespace_is_selected_by_being_named_whatever_its_labels() -> None:
-    namespaces = request_for(
-        selection({"namespaces": ["shop"], "labels": "app=web", "names": ["web-*"]}), "Namespace"
-    )
+    scope = {"namespaces": ["shop"], "labels": "app=web", "names": ["web-*"], "exclude": {"labels": "left=out"}}
+    namespaces = request_for(selection(scope), "Namespace")
     assert namespaces.takes("", "shop", {})
     assert not namespaces.takes("", "bank", {"app": "web"})
     assert not namespaces.takes("", "shop", {"left": "out"})
@@ -135,6 +134,7 @@ _SCOPES = st.lists(
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     scopes=_SCOPES,
     kind=st.sampled_from(["Secret", "Pod", "Deployment", "ConfigMap"]),
