@@ -9,6 +9,7 @@ import click
 from chalicelib.cli.agreement import agree
 from chalicelib.cli.command import command
 from chalicelib.cli.commands.names import APPLICATION, VERSION
+from chalicelib.cli.failure import Failure
 from chalicelib.cli.gateway import Json
 from chalicelib.cli.naming import application_name, find_application, find_version
 from chalicelib.cli.session import Session
@@ -78,6 +79,8 @@ def note(
 def forget(session: Session, *, version: str, application: str | None, force: bool, yes: bool) -> None:
     """Delete one version."""
     found = _find(session, version, application)
+    if found.get("hold"):
+        raise Failure.refused(f"{found['id']} is held.", f"Let it go first: {{program}} note {found['id']} --no-hold")
     if not yes:
         from chalicelib.cli.rendering.words import ago
 

@@ -241,8 +241,8 @@ def _show_plan(
         about = [version["name"]] if version.get("name") else []
         if version.get("capturedAt"):
             about.append(f"made {ago(version['capturedAt'], session.now)}")
-        known = f" ({printable(', '.join(about))})" if about else ""
-        yield Text.assemble((f"{application} back to ", "bold"), f"{made['version']}{known}, mode {made['mode']}")
+        yield Text.assemble((f"{application} back to ", "bold"), made["version"])
+        yield Text(printable(", ".join([*about, f"mode {made['mode']}"])), style="dim")
         yield Text()
         yield from plan_lines(made, Page(console.width, Marks(unicode=screen.unicode), everything))
 

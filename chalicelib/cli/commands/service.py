@@ -77,7 +77,7 @@ def serve(session: Session) -> Exit:
 )
 def settings(session: Session) -> None:
     """The settings in force here, without secrets."""
-    from chalicelib.cli.token import find_token
+    from chalicelib.cli.token import find_token, runner_token_file
     from chalicelib.settings import Settings
 
     here = {"MAINSTAY_URL": session.address, "MAINSTAY_TOKEN": "set" if find_token(session.address) else "not set"}
@@ -89,6 +89,8 @@ def settings(session: Session) -> None:
         return [facts([(name, str(given) if given not in {None, ""} else "-") for name, given in answer.items()])]
 
     session.screen.show(answer, render, ids=(f"{name}={given}" for name, given in answer.items()))
+    if not answer["MAINSTAY_REPOSITORY"]:
+        session.screen.hint(f"Without MAINSTAY_REPOSITORY everything is kept in {runner_token_file().parent}.")
 
 
 @command(

@@ -187,7 +187,8 @@ def _version(version: object, now: datetime) -> str:
     if not isinstance(version, dict):
         return str(version)
     name = f"  {printable(str(version['name']))}" if version.get("name") else ""
-    return f"{version.get('id')}{name}  {ago(version.get('capturedAt'), now)}"
+    purpose = "  before restore" if version.get("purpose") == "safety" else ""
+    return f"{version.get('id')}{name}{purpose}  {ago(version.get('capturedAt'), now)}"
 
 
 def _running(operation: object) -> str:

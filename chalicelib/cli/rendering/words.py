@@ -108,6 +108,8 @@ def field_path(pointer: str) -> str:
         name = token.replace("~1", "/").replace("~0", "~")
         if name.isdigit():
             out += f"[{name}]"
+        elif name.startswith("[") and name.endswith("]"):
+            out += printable(name)  # an item of a list, named by its key: `[name=web]`
         elif _PLAIN_WORD.fullmatch(name):
             out += f".{name}" if out else name
         else:

@@ -254,6 +254,9 @@ def test_forgetting_a_version_asks_first(
     mainstay: Mainstay, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert mainstay("forget", "before-upgrade").code == Exit.REFUSED
+    service.versions[1]["hold"] = True
+    assert f"mainstay note {NEW} --no-hold" in mainstay("forget", "before-upgrade", "--yes").err
+    service.versions[1]["hold"] = False
     monkeypatch.setattr("chalicelib.cli.screen.Screen.interactive", True)
     said = mainstay("forget", "before-upgrade", stdin="n\n")
     assert f"Delete {NEW} (before-upgrade) of shop, made 2 h ago? [y/N]" in said.err
