@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3.11
 BIN := .venv/bin
 STAGE ?= dev
-# Tests run in parallel where they do not share a cluster; see tests/README.md.
+# More for pytest, such as PYTEST_ARGS='-k restore'.
 PYTEST_ARGS ?=
 
 .PHONY: help setup cluster cluster-down demo test unit lint format package bench clean
@@ -33,7 +33,8 @@ demo: setup ## Show the main job on a real cluster: version, damage, plan, resto
 	@$(BIN)/python -m tests.demo
 
 test: setup ## Run all tests: unit, contract, cluster and end to end
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.harness build
+	@$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 unit: setup ## Run the tests that need nothing but Python (seconds)
 	@$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
