@@ -110,7 +110,8 @@ def settle(work: Work, version: str | None, was: Observed) -> Verdict:
             return Verdict(now, ())
         if time.monotonic() >= end:
             break
-        work.report(len(required) - len(missing), len(required), "workloads")
+        awaited = len(required) + len(now.checks)
+        work.report(awaited - len(missing), awaited, "workloads and checks")
         time.sleep(_INTERVAL)
     worse = tuple(
         f"{name}: {why} (waited {limit:.0f} s)"

@@ -143,7 +143,8 @@ def safety_version(work: Work) -> Next:
 
 def before(work: Work) -> Next:
     """Observe the application's health before anything is changed."""
-    return Next("apply", {"healthBefore": health.observe(work).as_json(), "applied": True})
+    known = {"healthBefore": health.observe(work).as_json(), "currentBefore": work.application.current_version}
+    return Next("apply", {**known, "applied": True})
 
 
 # ── apply ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -182,6 +183,9 @@ def after(work: Work) -> Next:
     """Wait for what was ready when the version was made; fail if health is worse than before."""
     was = health.Observed.from_json(work.checkpoint["healthBefore"])
     options = Options.of(work)
+    if work.operation.kind is OperationKind.UNDO:
+        # What was before may have been broken, and it was asked for: it is looked at, not judged.
+        return Next("verify", {"healthAfter": health.observe(work).as_json()})
     verdict = health.settle(work, None if options.only else options.version, was)
     work.note(healthAfter=verdict.now.as_json())
     if verdict.worse and options.on_failure == "rollback":
@@ -198,10 +202,18 @@ def verify(work: Work) -> Finish:
     failed = sum(row.outcome == "failed" for row in rows)
     differs = verified.get("differs", 0) + verified.get("missing", 0) + verified.get("present", 0)
     unwell = work.checkpoint.get("unwell") or []
-    if work.operation.kind is OperationKind.RESTORE:
-        work.repository.applications.set_current(work.operation.application, Options.of(work).version, work.now())
+    _set_current(work)
     state = State.PARTIAL if failed or differs or unwell or done.gaps else State.SUCCEEDED
     return Finish(state, {**_outcome(work), "undone": False, "verified": verified})
+
+
+def _set_current(work: Work) -> None:
+    """The application is at the version it was restored to; after an undo at the one it was at before."""
+    version: str | None = Options.of(work).version
+    if work.operation.kind is OperationKind.UNDO:
+        undone = work.repository.operations.get(work.application.id, str(work.operation.arguments["restore"]))
+        version = undone.checkpoint.get("currentBefore")
+    work.repository.applications.set_current(work.application.id, version, work.now())
 
 
 def _outcome(work: Work) -> dict[str, Any]:

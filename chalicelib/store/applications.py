@@ -35,7 +35,7 @@ class Applications:
         """Change one; see `Documents.update`."""
         return self._documents.update(layout.application_document(application), Application, change)
 
-    def set_current(self, application: str, version: str, at: datetime) -> Application:
+    def set_current(self, application: str, version: str | None, at: datetime) -> Application:
         """Write down which version it was last restored to or backed up as."""
         return self.update(
             application,
