@@ -20,6 +20,7 @@ ASIDE = ".aside"
 
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=+,.")
 _LONGEST_PART = 240
+_TRIES = 100
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP}
 
@@ -111,12 +112,13 @@ class Aside:
         sync_folder(target.parent)
 
     def _link(self, path: Path, target: Path) -> None:
-        # Between making the folder and linking into it, whoever deleted its last file may have removed it.
-        for _ in range(10):
+        for _ in range(_TRIES):
             try:
                 os.link(path, target, follow_symlinks=False)
             except FileNotFoundError:
-                make_folders(target.parent, self._root)
+                # There is no folder yet, or whoever deleted its last file has just removed it, at any level.
+                with contextlib.suppress(FileNotFoundError):
+                    make_folders(target.parent, self._root)
             else:
                 return
         os.link(path, target, follow_symlinks=False)

@@ -25,7 +25,7 @@ class Place(ABC):
 
     @abstractmethod
     def backend(self) -> Backend:
-        """A backend of its own, as another process would have."""
+        """A backend, as another process would have it."""
 
     @abstractmethod
     def read(self, key: str) -> bytes: ...
@@ -82,9 +82,10 @@ class InBucket(Place):
     #: Another way to the server: a fault proxy's.
     endpoint: str = ""
     limits: S3Limits = field(default_factory=S3Limits)
+    _backends: dict[object, Backend] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.address = f"s3://{self.bucket}/somewhere/in it".replace(" ", "-")
+        self.address = f"s3://{self.bucket}/somewhere/in-it"
         self.environment = {
             "AWS_ENDPOINT_URL": self.endpoint or self.server.endpoint,
             "AWS_ACCESS_KEY_ID": self.server.access_key,
@@ -93,10 +94,13 @@ class InBucket(Place):
         }
 
     def backend(self) -> Backend:
-        access = S3Access(
-            self.endpoint or self.server.endpoint, self.server.region, self.server.access_key, self.server.secret_key
-        )
-        return S3Backend(self.bucket, "somewhere/in-it", access=access, limits=self.limits)
+        # boto3 takes a fifth of a second to make a client, and the backend holds no state beside it.
+        which = (self.bucket, self.endpoint, self.limits)
+        if which not in self._backends:
+            server = self.server
+            access = S3Access(self.endpoint or server.endpoint, server.region, server.access_key, server.secret_key)
+            self._backends[which] = S3Backend(self.bucket, "somewhere/in-it", access=access, limits=self.limits)
+        return self._backends[which]
 
     def read(self, key: str) -> bytes:
         answer = self._client().get_object(Bucket=self.bucket, Key=f"somewhere/in-it/{key}")
