@@ -13,6 +13,8 @@ from chalicelib.cli.session import Session
 _IDENTIFIER = re.compile(r"(app|usr|ver|op|cl)-[0-7][0-9a-hjkmnp-tv-z]{25}")
 # Short prefixes are refused: identifiers begin with the time, and those of one hour begin alike.
 _LEAST_PREFIX = 4
+# What is looked for is almost always among the newest; only if not, all are read.
+_FEW = 30
 
 
 def prefix_of(text: str) -> str:
@@ -75,10 +77,12 @@ def find_version(gateway: Gateway, text: str, application: Json | None = None) -
 
 def newest_good(gateway: Gateway, application: Json) -> Json:
     """The newest complete version that a backup made."""
-    versions = gateway.versions(application["id"])["items"]
-    for version in versions:
-        if version.get("state", "complete") == "complete" and version.get("purpose", "backup") == "backup":
-            return dict(version)
+    versions: list[Any] = []
+    for limit in (_FEW, None):
+        versions = gateway.versions(application["id"], limit=limit)["items"]
+        for version in versions:
+            if version["state"] == "complete" and version["purpose"] == "backup":
+                return dict(version)
     message = (
         f"Every version of {application['name']} is incomplete."
         if versions
@@ -106,7 +110,9 @@ def find_operation(gateway: Gateway, text: str, application: Json | None = None)
 def last_restore(gateway: Gateway, application: Json) -> Json:
     """The newest restore of an application that changed something and was not undone since."""
     undone: dict[str, str] = {}
-    for operation in gateway.operations(application["id"])["items"]:
+    few = gateway.operations(application["id"], limit=_FEW)["items"]
+    kinds = {operation["kind"] for operation in few}
+    for operation in few if "restore" in kinds else gateway.operations(application["id"])["items"]:
         done = operation["state"] in {"succeeded", "partial"}
         if operation["kind"] == "undo" and done:
             undone[str(operation["arguments"].get("restore"))] = str(operation["id"])

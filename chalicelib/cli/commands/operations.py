@@ -38,12 +38,14 @@ def operations(session: Session, *, application: str | None, running: bool, limi
     items = answer["items"]
 
     def render() -> Any:
+        from chalicelib.cli.rendering.marks import Marks
         from chalicelib.cli.rendering.operations import operations_table
 
         if not items:
             return ["Nothing runs." if running else "Nothing was done yet."]
         names = {} if found else {each["id"]: each["name"] for each in session.gateway.applications()["items"]}
-        return operations_table(items, names, session.now, several=found is None)
+        marks = Marks(unicode=session.screen.unicode)
+        return operations_table(items, names, session.now, marks, several=found is None)
 
     session.screen.show(answer, render, ids=(each["id"] for each in items))
 

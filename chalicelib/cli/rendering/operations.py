@@ -54,7 +54,7 @@ def _done(progress: Json) -> str:
 
 
 def operations_table(
-    items: Sequence[Json], names: dict[str, str], now: datetime, *, several: bool
+    items: Sequence[Json], names: dict[str, str], now: datetime, marks: Marks, *, several: bool
 ) -> Iterator[RenderableType]:
     """The newest first: what, in which state, when, how long, and what came of it."""
     columns = [
@@ -74,7 +74,7 @@ def operations_table(
             state_of(operation),
             age(operation.get("requestedAt"), now),
             duration(seconds_between(operation.get("startedAt"), operation.get("finishedAt"))),
-            outcome_in_short(operation),
+            outcome_in_short(operation, marks),
         ]
         for operation in items
     ]
@@ -94,8 +94,8 @@ def state_of(operation: Json) -> Text:
     return text
 
 
-def outcome_in_short(operation: Json) -> str:
-    """What came of it in a few words."""
+def outcome_in_short(operation: Json, marks: Marks) -> str:
+    """What came of it in a few words; changes as marks, `+1 ~3 −1`, because a table is narrow."""
     error = operation.get("error")
     if error:
         return printable(str(error.get("message", "")))
@@ -106,10 +106,17 @@ def outcome_in_short(operation: Json) -> str:
     if operation["kind"] == "backup":
         return str(outcome.get("version", ""))
     if operation["kind"] in {"restore", "undo", "plan"}:
-        return counts_in_words(outcome.get("counts") or {}, done=operation["kind"] != "plan")
+        counts = outcome.get("counts") or {}
+        changes = [
+            f"{marks.of(look)}{counts[verb]:,}"
+            for verb, look in VERBS.items()
+            if verb in _WRITES and counts.get(verb)
+        ]
+        return " ".join(changes) or counts_in_words({}, done=operation["kind"] != "plan")
     return ""
 
 
+_WRITES = ("create", "update", "replace", "delete")
 _DONE_WORDS = {
     "create": "created",
     "update": "updated",
@@ -125,7 +132,7 @@ def counts_in_words(counts: Json, *, done: bool) -> str:
     parts = [
         f"{counts[verb]:,} {_DONE_WORDS[verb] if done else look.summary}"
         for verb, look in VERBS.items()
-        if verb not in {"keep", "skip"} and counts.get(verb)
+        if verb in _WRITES and counts.get(verb)
     ]
     return ", ".join(parts) or ("nothing to do" if not done else "nothing changed")
 

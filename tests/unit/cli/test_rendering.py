@@ -269,13 +269,16 @@ def test_operations_say_what_came_of_them() -> None:
         step="capture",
         progress={"done": 3, "total": 9, "bytes": 0, "unit": "kinds"},
     )
-    text = drawn(operations_table([failed, running], {fake.APP: "shop"}, NOW, several=True), width=120)
+    done = fake.FakeService().operations[fake.RESTORE]
+    rows = [failed, running, done]
+    text = drawn(operations_table(rows, {fake.APP: "shop"}, NOW, UNICODE, several=True), width=120)
     assert (
         text
         == """\
-OPERATION                      APP   KIND     STATE    AGE   TOOK  OUTCOME
-op-01kb4444000000000000000002  shop  restore  failed    1h  3.2 s  The cluster has moved.
-op-01kb4444000000000000000003  shop  backup   running   1h      -  capture 3/9 kinds
+OPERATION                      APP   KIND     STATE      AGE   TOOK  OUTCOME
+op-01kb4444000000000000000002  shop  restore  failed      1h  3.2 s  The cluster has moved.
+op-01kb4444000000000000000003  shop  backup   running     1h      -  capture 3/9 kinds
+op-01kb4444000000000000000002  shop  restore  succeeded   1h  3.2 s  +1 ~3 −1
 """
     )
 
