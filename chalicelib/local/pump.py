@@ -70,9 +70,10 @@ class Pump:
 
     def join(self, seconds: float) -> bool:
         """After `stop`: wait until nothing runs any more, `seconds` at most; whether that was so."""
+        end = time.monotonic() + seconds
         self._ticking.join(seconds)
         self._pool.shutdown(wait=False, cancel_futures=True)
-        wait(list(self._in_hand.values()), timeout=seconds)
+        wait(list(self._in_hand.values()), timeout=max(0.0, end - time.monotonic()))
         return all(future.done() for future in list(self._in_hand.values())) and not self._ticking.is_alive()
 
     def _tick(self) -> None:

@@ -67,7 +67,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "backlog": 512,
             "accesslog": "-",
             # The request line as it came: it cannot hold a line break, which a decoded path could.
-            "access_log_format": '%(h)s "%(r)s" %(s)s %(B)sB %(M)sms %({x-request-id}o)s',
+            "access_log_format": '%(t)s %(h)s "%(r)s" %(s)s %(B)sB %(M)sms %({x-request-id}o)s',
             "logger_class": "gunicorn.glogging.Logger",
             "loglevel": "warning",
             "control_socket_disable": True,
@@ -132,6 +132,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """The process that answers and works."""
 
     deadlines = Deadlines()
+    #: When the parent kills what is still there.
+    _ends = float("inf")
 
     def init_signals(self) -> None:
         """As gunicorn's, but an interrupt from the keyboard is no reason to drop anything."""
@@ -140,6 +142,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop: HTTP and the workers at the same time."""
+        self._ends = min(self._ends, time.monotonic() + GRACE)
         self.app.runner.stop()
         super().handle_exit(sig, frame)
 
@@ -149,7 +152,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         runner.start()
         super().run()
         runner.stop()
-        if not runner.join(GRACE - 3):
+        if not runner.join(max(0.1, min(GRACE, self._ends - time.monotonic()) - 2)):
             logging.getLogger("mainstay").warning("some work did not stop in time; it is resumed at the next start")
 
     def notify(self) -> None:
