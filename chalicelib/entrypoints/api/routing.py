@@ -163,7 +163,7 @@ def _handled(
     if declared.open:
         # An open route needs no services, and works while the settings are still wrong.
         return _response(handler(*(_decoded(value) for value in values)), 200)
-    services = bootstrap.services()
+    services = _services()
     asker = services.access.identify(_bearer(request))
     call: Call[Any, Any] = Call(
         services=services,
@@ -285,6 +285,25 @@ def _query(request: Request, model: type[BaseModel]) -> BaseModel:
     except ValidationError as error:
         problems = problems_of(error, model)
         raise Invalid(f"The query is not as it must be: {problems[0]}.", problems) from None
+
+
+def _services() -> Services:
+    """The services. Why there are none is for the log: whoever asks has not shown a token yet."""
+    try:
+        return bootstrap.services()
+    except MainstayError as error:
+        _log.error("the service cannot work: %s", error.message)
+        raise NotReady() from error
+
+
+class NotReady(MainstayError):
+    """The service's own settings or storage do not let it work."""
+
+    code = "not-ready"
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("The service cannot work as it is set up. Its log says why.")
 
 
 class TooLarge(Malformed):
