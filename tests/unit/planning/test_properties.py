@@ -13,6 +13,7 @@ from chalicelib.planning.context import PlanContext, autoscaled_by
 from chalicelib.planning.normalise import canonical_line, copy_of, digest, normalise
 from chalicelib.planning.overlay import overlay
 from chalicelib.planning.plan import OWNED
+from chalicelib.planning.services import chose_address
 from tests.unit.planning.samples import CONTEXT, RESOURCES, World, controlled_by, kept, make, served, template
 
 # Time limits of single examples say more about the machine than about the rules.
@@ -199,6 +200,39 @@ def test_after_an_exact_restore_there_is_nothing_to_do(
     assert world.live.keys() == world.version.keys()
     again = world.plan("exact", consent=everything)
     assert again.actions == (), again.actions
+
+
+def _moved_on(body: Body, number: int, *, scaled: bool) -> None:
+    """What controllers and the server do to an object in its life."""
+    spec, metadata = body.get("spec", {}), body["metadata"]
+    marks = {
+        "Deployment": {"deployment.kubernetes.io/revision": str(number)},
+        "PersistentVolumeClaim": {"pv.kubernetes.io/bind-completed": "yes"},
+    }
+    metadata.setdefault("annotations", {}).update(marks.get(body["kind"], {}))
+    if body["kind"] in {"Service", "PersistentVolumeClaim"}:
+        metadata.setdefault("finalizers", []).append("kubernetes.io/pvc-protection")
+    if body["kind"] == "Deployment" and scaled:
+        spec["replicas"] = number
+    if body["kind"] == "PersistentVolumeClaim":
+        spec["volumeName"] = f"pv-{number}"
+    if body["kind"] == "Service" and spec["clusterIP"] != "None" and not chose_address(kept(body)):
+        spec |= {"clusterIP": f"10.1.0.{number}", "clusterIPs": [f"10.1.0.{number}"]}
+    if body["kind"] == "Service" and spec["type"] == "NodePort":
+        for port in spec["ports"]:
+            port["nodePort"] = 31000 + number + port["port"]
+    if body["kind"] == "ClusterRole" and "aggregationRule" in body:
+        body["rules"] = [{"verbs": ["list"]}]
+
+
+@_MANY
+@given(version=_STATES, numbers=st.lists(st.integers(1, 9), min_size=5, max_size=5))
+def test_what_controllers_do_to_an_object_is_no_difference(version: list[Body], numbers: list[int]) -> None:
+    deployments = frozenset(key_of(body) for body in version if body["kind"] == "Deployment")
+    world = World(version, version, context=PlanContext(resources=RESOURCES, autoscaled=deployments))
+    for body, number in zip(world.live.values(), numbers, strict=False):
+        _moved_on(body, number, scaled=True)
+    assert world.plan("exact").actions == ()
 
 
 @_SOME
