@@ -35,7 +35,7 @@ from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.context import PlanContext, autoscaled_by
 from chalicelib.planning.immutable import Refusal, understand
 from chalicelib.planning.join import LiveRow
-from chalicelib.planning.normalise import digest, normalise
+from chalicelib.planning.normalise import copy_of, digest, normalise
 from chalicelib.planning.only import Only
 from chalicelib.planning.plan import Question, make_plan
 from chalicelib.planning.selection import Selection
@@ -45,6 +45,8 @@ from chalicelib.store.repository import Repository
 _MOST_KEPT = 64 * 1024 * 1024
 #: Dry runs under way at once.
 _QUESTIONS_AT_ONCE = 16
+#: Times a question is asked whose object is written to by a controller just then.
+_MOST_LOOKS = 5
 _AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
 
 
@@ -284,14 +286,20 @@ class _DryRun:
     def _ask(self, question: Question) -> Body | Refusal | None:
         key = question.action.object.key
         raw, resource = self._live.raw(key), self._session.discovery.resource_for(key.group, key.kind)
-        if raw is None or resource is None:
-            return None
-        body, _ = self._owners.resolve(creation.for_update(question.target, raw, resource))
         manager = ownership.best_manager(question.target)
-        try:
-            answer = self._session.objects.replace(body, manager, resource=resource, dry_run=True)
-        except ClusterRefused as refusal:
-            if refusal.reason == "Conflict":
+        for _ in range(_MOST_LOOKS):
+            if raw is None or resource is None:
+                return None
+            body, _said = self._owners.resolve(creation.for_update(question.target, raw, resource))
+            try:
+                answer = self._session.objects.replace(body, manager, resource=resource, dry_run=True)
+            except ClusterRefused as refusal:
+                if refusal.reason != "Conflict":
+                    return understand(refusal.http_status, refusal.message, refusal.causes)
+            else:
+                return normalise(answer, resource)
+            # Something was written since it was read. Mostly a status, and then the question stands.
+            raw = self._session.objects.get(resource, key.namespace, key.name)
+            if raw is not None and digest(normalise(copy_of(raw), resource)).hex() != question.action.live_digest:
                 return None  # it moved just now: applying looks again
-            return understand(refusal.http_status, refusal.message, refusal.causes)
-        return normalise(answer, resource)
+        return None
