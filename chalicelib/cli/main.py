@@ -159,7 +159,8 @@ def _tell(failure: Failure, session: Session, args: Sequence[str]) -> None:
     else:
         console.print(Text.assemble(("error: ", "bold red"), printable(failure.message)))
     for problem in (failure.details.get("problems") or [])[:10]:
-        console.print(f"  {printable(_problem(problem))}")
+        if str(problem.get("message")) not in failure.message:
+            console.print(f"  {printable(_problem(problem))}")
     for hint in failure.hint.splitlines():
         console.print(Text.assemble(("hint: ", "bold"), printable(session.named(hint))))
     if failure.request_id:

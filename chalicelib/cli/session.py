@@ -50,9 +50,12 @@ class Session:
 
             return open_direct(self.screen.announce)
         from chalicelib.cli.http import HttpGateway
-        from chalicelib.cli.token import find_token
+        from chalicelib.cli.token import find_token, is_loopback
 
-        return HttpGateway(self.address, find_token(self.address, self.token_file))
+        token = find_token(self.address, self.token_file)
+        if token and self.address.startswith("http://") and not is_loopback(self.address):
+            self.screen.warn(f"The token travels to {self.address} unencrypted: use https where you can.")
+        return HttpGateway(self.address, token)
 
     def named(self, text: str) -> str:
         """`text` with `{program}` as the user called it, and with `--direct` where they use it."""

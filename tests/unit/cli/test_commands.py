@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from chalicelib.cli.exits import Exit
+from chalicelib.cli.session import Session
 from tests.unit.cli import fake_service as fake
 from tests.unit.cli.conftest import Said
 from tests.unit.cli.fake_service import APP, BACKUP, NEW, OLD, PLAN, RESTORE, UNDO, FakeService
@@ -541,13 +543,25 @@ def test_a_wrong_token_says_where_tokens_come_from(mainstay: Mainstay, monkeypat
     assert "wrong" not in said.err
 
 
+def test_a_token_that_travels_in_clear_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAINSTAY_TOKEN", fake.TOKEN)
+    for url, warned in (
+        ("http://mainstay.invalid", True),
+        ("https://mainstay.invalid", False),
+        ("http://[::1]:1", False),
+    ):
+        err = io.StringIO()
+        assert Session(url=url, err=err).gateway is not None
+        assert ("unencrypted" in err.getvalue()) is warned
+        assert fake.TOKEN not in err.getvalue()
+
+
 def test_help_speaks_in_the_name_it_was_called_by(mainstay: Mainstay) -> None:
     from chalicelib.cli.main import program_name
 
     assert program_name("/usr/local/bin/kubectl-mainstay") == "kubectl mainstay"
     assert program_name("/usr/local/bin/mainstay") == "mainstay"
     import contextlib
-    import io
 
     with contextlib.redirect_stdout(io.StringIO()) as out:
         mainstay("restore", "--help", program="kubectl mainstay")
