@@ -309,7 +309,7 @@ class Engine:
             if isinstance(outcome, Finish):
                 self._finish(work, outcome)
                 return
-            work.save(step=outcome.step, checkpoint={**work.operation.checkpoint, **outcome.checkpoint}, stalled=0)
+            work.advance(outcome)
 
     def _step(self, work: Work, flow: Flow) -> Next | Finish:
         if work.operation.stalled > _MOST_STALLS:
@@ -335,6 +335,7 @@ class Engine:
             "state": finish.state,
             "finished_at": work.now(),
             "outcome": {**work.operation.outcome, **finish.outcome},
+            "progress": work.latest,
         }
         if finish.state in {State.SUCCEEDED, State.PARTIAL}:
             changes["error"] = None

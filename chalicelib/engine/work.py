@@ -98,6 +98,8 @@ class Work:
         self._connect = connect
         self._session: ClusterSession | None = None
         self._reported = 0.0
+        #: The newest progress of the step, written or not.
+        self.latest = operation.progress
         self._reporting = threading.Lock()
         self._numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
         self._ends: float | None = None
@@ -165,6 +167,12 @@ class Work:
         self.operation = self.repository.operations.update(self.operation.application, self.operation.id, change)
         return self.operation
 
+    def advance(self, following: Next) -> None:
+        """The step is done: write down the next one and what is known by now, together."""
+        self.latest = Progress()
+        known = {**self.operation.checkpoint, **following.checkpoint}
+        self.save(step=following.step, checkpoint=known, stalled=0, progress=self.latest)
+
     def note(self, **known: Any) -> None:
         """Add to the checkpoint in the middle of a step: it got further."""
         self.save(checkpoint={**self.operation.checkpoint, **known}, stalled=0)
@@ -172,11 +180,12 @@ class Work:
     def report(self, done: int, total: int = 0, unit: str = "", moved: int = 0) -> None:
         """Tell how far the step is. Written at most once a second: progress is for people."""
         with self._reporting:
+            self.latest = Progress(done=done, total=total, unit=unit, bytes=moved)
             at = time.monotonic()
             if at - self._reported < 1.0:
                 return
             self._reported = at
-        self.save(progress=Progress(done=done, total=total, unit=unit, bytes=moved))
+        self.save(progress=self.latest)
 
     def enter_sealing(self) -> None:
         """From here a cancel comes too late, and a restore waits: it is a matter of moments."""
