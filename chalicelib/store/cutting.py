@@ -43,7 +43,6 @@ class Cutter:
     #: Lines of the last `REACH` bytes that no later line outranks: their begins and ranks, ranks falling.
     _higher: deque[tuple[int, int]] = field(default_factory=deque)
     _candidate: int | None = None
-    _candidate_rank: int = 0
     _begin: int = 0
     _end: int = 0
 
@@ -55,18 +54,18 @@ class Cutter:
         begin = self._end
         if self._candidate is not None and begin - self._candidate > REACH:
             yield self._cut(self._candidate)
-            self._candidate = None
         while begin + size - self._begin > MOST and self._begins:
             yield self._cut(self._forced())
         if self._is_highest_before(line_rank, begin):
-            self._candidate, self._candidate_rank = (begin, line_rank) if begin >= LEAST else (None, 0)
+            # The run's first lines are no place to cut, nor is a line at which a segment begins already.
+            self._candidate = begin if begin >= LEAST and begin > self._begin else None
         self._begins.append(begin)
         self._ranks.append(line_rank)
         self._end = begin + size
 
     def finish(self) -> Iterator[int]:
         """The counts of the segments that are left."""
-        if self._candidate is not None and self._end - self._candidate >= LEAST and self._candidate > self._begin:
+        if self._candidate is not None and self._end - self._candidate >= LEAST:
             yield self._cut(self._candidate)
         if self._begins:
             yield self._cut(self._end)
@@ -98,6 +97,6 @@ class Cutter:
             self._ranks.popleft()
             count += 1
         self._begin = at
-        if self._candidate is not None and self._candidate < at:
+        if self._candidate is not None and self._candidate <= at:
             self._candidate = None
         return count
