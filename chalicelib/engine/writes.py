@@ -268,7 +268,7 @@ class Writer:
                 return message
             if live["metadata"]["uid"] != action.live_uid:
                 raise Conflict(f"{key} was replaced by another object between plan and apply. Make a new plan.")
-            if digest(normalise(live, resource)).hex() != action.live_digest:
+            if digest(normalise(copy_of(live), resource)).hex() != action.live_digest:
                 raise Conflict(f"{key} changed between plan and apply; it was not deleted. Make a new plan.")
             version = str(live["metadata"]["resourceVersion"])
         raise Conflict(f"{key} is being changed by somebody else all the time; it was not deleted.")
