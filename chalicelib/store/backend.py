@@ -80,7 +80,10 @@ class Backend(Protocol):
         """Write `data` if there is nothing under `key`, else `Exists`. It appears whole or not at all."""
 
     def replace(self, key: str, data: bytes, etag: str) -> Written:
-        """Write `data` over the bytes whose `etag` was read, else `Changed` (also where they were deleted)."""
+        """Write `data` over the bytes whose `etag` was read, else `Changed`, also where they were deleted.
+
+        (Nothing rests on the latter: in buckets with versions, versitygw 1.8.0 compares with what a delete hides.)
+        """
 
     def delete(self, key: str) -> None:
         """Remove `key`. Nothing happens if there is none."""

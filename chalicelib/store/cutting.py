@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from chalicelib.domain.objects import ObjectKey
 
@@ -28,73 +27,80 @@ LEAST = 64 * KIB
 REACH = 128 * KIB
 MOST = 1024 * KIB
 
+_NONE: Sequence[int] = ()
+
 
 def rank(key: ObjectKey) -> int:
     """The rank of an object's line: 64 bits of the BLAKE2b of its identity, the four parts joined by zero bytes."""
     return int.from_bytes(hashlib.blake2b("\0".join(key).encode(), digest_size=8).digest(), "big")
 
 
-@dataclass(slots=True)
 class Cutter:
     """Tells, line by line, how many of the lines that wait make up the next segment."""
 
-    _begins: deque[int] = field(default_factory=deque)
-    _ranks: deque[int] = field(default_factory=deque)
-    #: Lines of the last `REACH` bytes that no later line outranks: their begins and ranks, ranks falling.
-    _higher: deque[tuple[int, int]] = field(default_factory=deque)
-    _candidate: int | None = None
-    _begin: int = 0
-    _end: int = 0
+    def __init__(self) -> None:
+        #: The lines that wait, as (where it begins in the run, rank).
+        self._lines: deque[tuple[int, int]] = deque()
+        #: Lines of the last `REACH` bytes that no later line outranks; their ranks fall.
+        self._higher: deque[tuple[int, int]] = deque()
+        #: A line that is the highest of all before it within reach; those after it are still to come.
+        self._candidate: int | None = None
+        #: Where the segment that is being filled begins, and where the next line will.
+        self._begin = 0
+        self._end = 0
 
-    def add(self, line_rank: int, size: int) -> Iterator[int]:
-        """Take one line of at most `MOST` bytes; yields the counts of the segments that are complete now.
+    def add(self, line_rank: int, size: int) -> Sequence[int]:
+        """Take one line of at most `MOST` bytes; the counts of lines of the segments that are complete now.
 
-        The counts are of lines in the order they were added, the oldest first; the new line waits in any case.
+        The lines of those segments are the oldest that wait; the new one waits in any case.
         """
-        begin = self._end
-        if self._candidate is not None and begin - self._candidate > REACH:
-            yield self._cut(self._candidate)
-        while begin + size - self._begin > MOST and self._begins:
-            yield self._cut(self._forced())
-        if self._is_highest_before(line_rank, begin):
+        begin, higher = self._end, self._higher
+        counts = self._cuts_before(begin, size)
+        while higher and begin - higher[0][0] > REACH:
+            higher.popleft()
+        while higher and higher[-1][1] < line_rank:
+            higher.pop()
+        if not higher:
             # The run's first lines are no place to cut, nor is a line at which a segment begins already.
             self._candidate = begin if begin >= LEAST and begin > self._begin else None
-        self._begins.append(begin)
-        self._ranks.append(line_rank)
+        line = (begin, line_rank)
+        higher.append(line)
+        self._lines.append(line)
         self._end = begin + size
+        return counts
 
-    def finish(self) -> Iterator[int]:
+    def finish(self) -> Sequence[int]:
         """The counts of the segments that are left."""
+        counts = []
         if self._candidate is not None and self._end - self._candidate >= LEAST:
-            yield self._cut(self._candidate)
-        if self._begins:
-            yield self._cut(self._end)
+            counts.append(self._cut(self._candidate))
+        if self._lines:
+            counts.append(self._cut(self._end))
+        return counts
 
-    def _is_highest_before(self, line_rank: int, begin: int) -> bool:
-        while self._higher and begin - self._higher[0][0] > REACH:
-            self._higher.popleft()
-        while self._higher and self._higher[-1][1] < line_rank:
-            self._higher.pop()
-        highest = not self._higher
-        self._higher.append((begin, line_rank))
-        return highest
+    def _cuts_before(self, begin: int, size: int) -> Sequence[int]:
+        candidate = self._candidate
+        confirmed = candidate is not None and begin - candidate > REACH
+        if not confirmed and begin + size - self._begin <= MOST:
+            return _NONE
+        counts = []
+        if candidate is not None and confirmed:
+            counts.append(self._cut(candidate))
+        while begin + size - self._begin > MOST and self._lines:
+            counts.append(self._cut(self._forced()))
+        return counts
 
     def _forced(self) -> int:
         """Where to cut when the run got too long: the highest rank in its middle, else its end."""
-        last = self._begin + MOST - REACH - LEAST
-        middle = [
-            (line_rank, begin)
-            for begin, line_rank in zip(self._begins, self._ranks, strict=True)
-            if self._begin + LEAST <= begin <= last
-        ]
+        first, last = self._begin + LEAST, self._begin + MOST - REACH - LEAST
+        middle = [(line_rank, begin) for begin, line_rank in self._lines if first <= begin <= last]
         return max(middle)[1] if middle else self._end
 
     def _cut(self, at: int) -> int:
         """The lines that begin before `at` leave; how many they were."""
         count = 0
-        while self._begins and self._begins[0] < at:
-            self._begins.popleft()
-            self._ranks.popleft()
+        while self._lines and self._lines[0][0] < at:
+            self._lines.popleft()
             count += 1
         self._begin = at
         if self._candidate is not None and self._candidate <= at:

@@ -30,7 +30,6 @@ def check_conditional_writes(backend: Backend, rounds: int = 3) -> None:
                 backend.delete(key)
     if backend.get(keys[0]) is not None:
         raise _unfit(backend, "still returns a key after it was deleted")
-    _check_stale(backend, keys[0])
 
 
 def _check_create(backend: Backend, key: str, pool: ThreadPoolExecutor) -> None:
@@ -61,17 +60,6 @@ def _check_replace(backend: Backend, key: str, pool: ThreadPoolExecutor) -> None
 def _check_list(backend: Backend, folder: str, keys: list[str]) -> None:
     if [listed.key for listed in backend.list(f"{folder}/")] != keys:
         raise _unfit(backend, "does not list what was just written")
-
-
-def _check_stale(backend: Backend, key: str) -> None:
-    written = backend.create(key, b"once")
-    backend.delete(key)
-    try:
-        backend.replace(key, b"again", written.etag)
-    except Changed:
-        return
-    backend.delete(key)
-    raise _unfit(backend, "replaces a key that was deleted")
 
 
 def _winners(write: Callable[[], bool], pool: ThreadPoolExecutor) -> int:

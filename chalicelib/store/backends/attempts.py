@@ -2,6 +2,7 @@
 
     500, 502, 503 (SlowDown), 504, 429, RequestTimeout      again
     409 ConditionalRequestConflict, OperationAborted        again: two writes met, none took place for us
+    400 BadDigest                                           again: the bytes were altered on their way
     no connection, a time limit, a broken connection        again: the write may have taken place all the same
     404 NoSuchKey, 412                                      an outcome, not an error
     507, quota                                              StorageFull
@@ -31,6 +32,7 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
 _AGAIN_STATUS = {429, 500, 502, 503, 504}
 _AGAIN_CODE = {
+    "BadDigest",
     "ConditionalRequestConflict",
     "OperationAborted",
     "RequestTimeout",

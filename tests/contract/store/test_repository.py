@@ -220,6 +220,18 @@ def test_an_address_that_cannot_be_one_is_refused_with_a_sentence(address: str) 
         backend_at(address)
 
 
+def test_a_vault_can_lie_in_a_bucket_with_object_lock(bucket: InBucket) -> None:
+    locked = InBucket(bucket.server, bucket.server.make_bucket(object_lock=True))
+    retention = {"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}}
+    bucket.server.client().put_object_lock_configuration(Bucket=locked.bucket, ObjectLockConfiguration=retention)
+    vault, control = locked.backend(), bucket.backend()
+    repository = Repository.initialise_on(vault, control, [PASSPHRASE]).repository
+    sealed = sealed_version(repository, APP)
+    repository.versions(APP).end(sealed_version(repository, APP).version, "usr-x", "asked for")
+    assert list(repository.versions(APP).list()) == [sealed.version]
+    _read_everything(repository, sealed.version)
+
+
 def test_addresses_lead_to_their_storage(real_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in real_place.environment.items():
         monkeypatch.setenv(name, value)
