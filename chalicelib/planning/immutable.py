@@ -64,6 +64,20 @@ def understand(http_status: int, message: str, causes: tuple[tuple[str, str], ..
     return Refusal(field, message, "cannot-tell")
 
 
+def conclude(answer: Refusal, live: Body, wanted: Body) -> Refusal | None:
+    """The server's refusal, and the table where that says too little; `None` if the update may well be possible.
+
+    Of Secrets the server's words are not passed on (they can quote the content), so that a fixed field cannot be
+    told from a wrong one by them.
+    """
+    key = key_of(wanted)
+    if answer.kind == "cannot-tell":
+        return first_guess(live, wanted)
+    if answer.kind == "invalid" and (key.group, key.kind) == ("", "Secret"):
+        return first_guess(live, wanted) or answer
+    return answer
+
+
 def first_guess(live: Body, wanted: Body) -> Refusal | None:
     """What is known to be immutable and differs; both normalised, `wanted` laid over `live`."""
     key = key_of(wanted)

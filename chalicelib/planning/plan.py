@@ -272,7 +272,7 @@ class _Planner:
         live, target = each.comparison.live, each.comparison.target
         refusal: Refusal | None = None
         if isinstance(answer, Refusal):
-            refusal = immutable.first_guess(live, target) if answer.kind == "cannot-tell" else answer
+            refusal = immutable.conclude(answer, live, target)
         elif answer is not None and digest(answer) == digest(live):
             # The server fills in again what differs: defaults of a newer release, for one.
             self.kept += 1

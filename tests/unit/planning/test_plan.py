@@ -162,6 +162,14 @@ def test_what_the_server_refuses_for_good_is_left_alone_and_named(kind: Any) -> 
     assert "Deployment.apps shop/web" in plan.warnings[0]
 
 
+def test_a_fixed_field_of_a_secret_is_known_without_the_servers_words() -> None:
+    world = World([make("Secret", type="Opaque")], [make("Secret", type="kubernetes.io/tls")])
+    censored = Refusal("type", "left out: a Secret's content", "invalid")
+    assert one(world.plan(ask_server=Server(censored))).verb is Verb.REPLACE
+    wrong = World([make("Secret", data={"a": "1"})], [make("Secret", data={"a": "2"})])
+    assert one(wrong.plan(ask_server=Server(censored))).reason == "refused"
+
+
 def test_what_the_server_fills_in_again_is_no_difference() -> None:
     older = make("Order", spec={"a": 1})
     live = make("Order", spec={"a": 1, "added-by-a-newer-release": True})
