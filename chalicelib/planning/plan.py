@@ -138,7 +138,8 @@ class _Planner:
     _missing: list[tuple[IndexRow, LiveRow | None]] = field(default_factory=list)
     _differing: list[tuple[IndexRow | None, LiveRow]] = field(default_factory=list)
     _extra: list[LiveRow] = field(default_factory=list)
-    _known: set[ObjectKey] = field(default_factory=set)
+    #: Hashes of all keys of both sides: keeping the keys would cost more than the rest of the plan.
+    _known: set[int] = field(default_factory=set)
     _namespaces: set[str] = field(default_factory=set)
 
     # ── the three heaps ─────────────────────────────────────────────────────────────────────────────────
@@ -149,7 +150,7 @@ class _Planner:
             row = wanted if wanted is not None else live
             if row is None:
                 continue
-            self._known.add(row.key)
+            self._known.add(hash(row.key))
             if self.only is not None and not self.only(row.key):
                 continue
             self._namespaces.add(row.key.namespace)
@@ -301,7 +302,7 @@ class _Planner:
         return dict(self.read_wanted(rows)) if rows else {}
 
     def _exists(self, key: ObjectKey) -> bool:
-        return key in self._known or self.context.exists(key)
+        return hash(key) in self._known or self.context.exists(key)
 
     # ── extra ───────────────────────────────────────────────────────────────────────────────────────────
 
