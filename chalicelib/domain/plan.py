@@ -62,8 +62,8 @@ class Action(Stored):
 
     verb: Verb
     object: Identity
-    #: A stable code (`missing`, `differs`, `immutable`, `extra`, `terminating`; of a skip: `protected`, `mode`,
-    #: `incomplete`, `derived`, `finished`, `refused`, …) and a sentence.
+    #: A stable code (`missing`, `differs`, `immutable`, `extra`, `in-the-way`, `terminating`; of a skip: `protected`,
+    #: `mode`, `incomplete`, `derived`, `finished`, `refused`, …) and a sentence.
     reason: str
     message: str = ""
     #: Actions of a lower wave are finished before this one starts.

@@ -21,6 +21,7 @@ from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.ledger import Ledger, LedgerState
 from chalicelib.engine.work import Work
 from chalicelib.engine.writes import Writer
+from chalicelib.planning import services
 
 #: Actions whose intents are written at once. Large enough that the storage's latency does not matter, small enough
 #: that a resumed operation has few objects to look at.
@@ -80,7 +81,10 @@ def apply(
     with ThreadPoolExecutor(connections, thread_name_prefix="apply") as pool:
         for _, wave in itertools.groupby(todo, key=lambda item: item.action.wave):
             items = list(wave)
-            _wave(work, pool, items, phase, wanted, writer, ledger, applied, keep_going=keep_going, total=total)
+            left = items
+            while left:
+                _wave(work, pool, left, phase, wanted, writer, ledger, applied, keep_going=keep_going, total=total)
+                left = _worth_another_try(left, applied)
             if applied.failed and not keep_going:
                 break
             _gate(session, work, items, applied)
@@ -125,6 +129,21 @@ def _wave(
         _collect([future for future in running if not future.cancelled()], ledger, applied, quiet=True)
         _flush_if_possible(ledger)
         raise
+
+
+def _worth_another_try(tried: list[Numbered], applied: Applied) -> list[Numbered]:
+    """Those that met an address or port which another of the wave may have given up meanwhile; they no longer count
+    as failed. None once a try brought nothing, or if anything else failed."""
+    taken = [item for item in tried if _was_taken(applied.outcomes.get(item.number))]
+    if len(taken) in {0, len(tried)} or len(taken) < len(applied.failed):
+        return []
+    for item in taken:
+        del applied.outcomes[item.number]
+    return taken
+
+
+def _was_taken(entry: LedgerEntry | None) -> bool:
+    return entry is not None and entry.mark == "failed" and services.is_taken(entry.message)
 
 
 def _collect(futures: list[Future[LedgerEntry]], ledger: Ledger, applied: Applied, *, quiet: bool = False) -> None:

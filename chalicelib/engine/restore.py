@@ -31,6 +31,9 @@ from chalicelib.engine.work import Finish, Flow, Next, Step, Work
 from chalicelib.engine.writes import Writer
 
 _CONNECTIONS = 16
+#: Reasons of a plan to leave an object as it is although the restore was to bring it back. What was agreed upon (a
+#: mode, protection) or decided by the version's own rules is none.
+_NOT_DONE = frozenset({"refused", "unread", "not-served", "incomplete"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,8 @@ def verify(work: Work) -> Finish:
     differs = verified.get("differs", 0) + verified.get("missing", 0) + verified.get("present", 0)
     unwell = work.checkpoint.get("unwell") or []
     _set_current(work)
-    state = State.PARTIAL if failed or differs or unwell or done.gaps else State.SUCCEEDED
+    not_done = any(action.verb is Verb.SKIP and action.reason in _NOT_DONE for action in done.actions)
+    state = State.PARTIAL if failed or differs or unwell or done.gaps or not_done else State.SUCCEEDED
     return Finish(state, {**_outcome(work), "undone": False, "verified": verified})
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chalicelib.domain.objects import Body, key_of
+from chalicelib.planning import services
 
 Kind = Literal["immutable", "invalid", "forbidden", "cannot-tell"]
 
@@ -20,7 +21,8 @@ class Refusal:
     """Why an update cannot be made: the field it fails on, and a sentence.
 
     `immutable` means that deleting and creating helps; `invalid` and `forbidden` that it does not; `cannot-tell` that
-    the server could not be asked (a webhook without dry run, a namespace that is not there yet).
+    the server could not be asked (a webhook without dry run, a namespace that is not there yet), or that its answer
+    may be another one by then.
     """
 
     field: str
@@ -52,6 +54,9 @@ def understand(http_status: int, message: str, causes: tuple[tuple[str, str], ..
     field = causes[0][0] if causes else ""
     if http_status == 422:
         texts = [text.lower() for _, text in causes] or [message.lower()]
+        if any(services.is_taken(text) for text in texts):
+            # Who has it may be changed by the same restore.
+            return Refusal(field, message, "cannot-tell")
         # Every cause must be one that a new object does not have; else the replacement would be refused as well.
         if all(any(word in text for word in _IMMUTABLE_WORDS) for text in texts):
             fields = sorted({name for name, _ in causes if name}) or ["A field"]

@@ -156,6 +156,8 @@ def _place(action: Action) -> int:
     early = _EARLY_DELETES.get(stage)
     if early is not None:
         return early
+    if action.reason == "in-the-way":
+        return 5
     if stage is Stage.LIMITS and action.object.kind != "NetworkPolicy":
         # An extra quota may refuse what is to be created; an extra policy only protects more, and goes last.
         return 5

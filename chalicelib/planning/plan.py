@@ -26,7 +26,7 @@ from chalicelib.domain.document import Restore
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Action, Identity, Plan, Verb
 from chalicelib.domain.version import Gap, IndexRow
-from chalicelib.planning import effects, immutable
+from chalicelib.planning import effects, immutable, services
 from chalicelib.planning.capture_rules import Reason, implied
 from chalicelib.planning.compare import Comparison, compare
 from chalicelib.planning.consent import Consent
@@ -45,6 +45,7 @@ BATCH = 200
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _VOLUME = ("", "PersistentVolume")
 _CLAIM = ("", "PersistentVolumeClaim")
+_SERVICE = ("", "Service")
 
 #: Reads stored content: the rows asked for → their keys and normalised bodies, in any order.
 ReadWanted = Callable[[Sequence[IndexRow]], Iterable[tuple[ObjectKey, Body]]]
@@ -138,6 +139,7 @@ class _Planner:
     _missing: list[tuple[IndexRow, LiveRow | None]] = field(default_factory=list)
     _differing: list[tuple[IndexRow | None, LiveRow]] = field(default_factory=list)
     _extra: list[LiveRow] = field(default_factory=list)
+    _needs: services.Needs = field(default_factory=services.Needs)
     #: Hashes of all keys of both sides: keeping the keys would cost more than the rest of the plan.
     _known: set[int] = field(default_factory=set)
     _namespaces: set[str] = field(default_factory=set)
@@ -204,6 +206,8 @@ class _Planner:
 
     def _worth_a_look(self) -> list[IndexRow]:
         kinds = {_VOLUME, _CLAIM} if self.context.volume_free is not None else {_VOLUME}
+        if self.mode == "exact" and any(row.key[:2] == _SERVICE for row in self._extra):
+            kinds.add(_SERVICE)
         return [row for row, _ in self._missing if (row.key.group, row.key.kind) in kinds]
 
     def _create(self, row: IndexRow, terminating: LiveRow | None, body: Body | None) -> Action:
@@ -217,6 +221,8 @@ class _Planner:
                 felt = ("The claim gets a new, empty volume.",)
             else:
                 felt = (f"The claim is bound to its volume {volume} again, with its data.",)
+        elif (key.group, key.kind) == _SERVICE and body is not None:
+            self._needs.add(body)
         message = "It is being deleted; it is made again as soon as it is gone." if terminating else ""
         return Action(
             verb=Verb.CREATE,
@@ -255,6 +261,8 @@ class _Planner:
             if comparison.equal:
                 self.kept += 1
             else:
+                if (key.group, key.kind) == _SERVICE:
+                    self._needs.add(comparison.target)
                 found.append(_Differing(here, comparison, (row.digest if row else digest(wanted)).hex()))
         if self.mode == "missing":
             self.actions += [each.action(Verb.SKIP, "mode", "It differs; this mode only creates.") for each in found]
@@ -318,18 +326,26 @@ class _Planner:
             elif self.consent.lacks(row.key):
                 self._leave(row.key, "protected", "It is not in the version, and is protected.", row)
             else:
+                in_the_way = self._in_the_way(row.key)
                 self.actions.append(
                     Action(
                         verb=Verb.DELETE,
                         object=Identity.of(row.key),
-                        reason="extra",
-                        message="It is not in the version.",
+                        reason="in-the-way" if in_the_way else "extra",
+                        message=f"It is not in the version. {in_the_way}".rstrip(),
                         live_uid=row.uid,
                         live_resource_version=row.resource_version,
                         live_digest=row.digest.hex(),
                         effects=effects.of_delete(row.key.group, row.key.kind),
                     )
                 )
+
+    def _in_the_way(self, key: ObjectKey) -> str:
+        """Why an extra object has to go before others can be made."""
+        if (key.group, key.kind) != _SERVICE:
+            return ""
+        live = self.read_live(key)
+        return "" if live is None else self._needs.met_by(live)
 
     # ── what there is to say ────────────────────────────────────────────────────────────────────────────
 

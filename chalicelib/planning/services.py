@@ -6,11 +6,12 @@ annotation of `kubectl apply`, or what a field manager owns: allocations are mad
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from chalicelib.domain.objects import Body
+from chalicelib.domain.objects import Body, ObjectKey, key_of
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -92,6 +93,39 @@ def lay_over(spec: dict[str, Any], wanted: Body, live: Body) -> dict[str, Any]:
         if "healthCheckNodePort" in spec and was.get("healthCheckNodePort") and not chose_health_port(wanted):
             spec["healthCheckNodePort"] = was["healthCheckNodePort"]
     return spec
+
+
+def is_taken(message: str) -> bool:
+    """Whether the server refuses an address or node port because another Service has it (and may give it up)."""
+    return "already allocated" in message
+
+
+@dataclass(slots=True)
+class Needs:
+    """Which Service is to have which address or node port."""
+
+    _needed: dict[str, ObjectKey] = field(default_factory=dict)
+
+    def add(self, service: Body) -> None:
+        """This Service is to be written so."""
+        self._needed |= dict.fromkeys(_held(service), key_of(service))
+
+    def met_by(self, service: Body) -> str:
+        """What a Service holds that another one needs, as a sentence; empty if nothing."""
+        return " ".join(
+            f"It holds the {what}, which {self._needed[what]} is to have."
+            for what in _held(service)
+            if self._needed.get(what, key_of(service)) != key_of(service)
+        )
+
+
+def _held(service: Body) -> list[str]:
+    spec = service.get("spec") or {}
+    addresses = spec.get("clusterIPs") or [spec.get("clusterIP")]
+    ports = [spec.get("healthCheckNodePort"), *(entry.get("nodePort") for entry in spec.get("ports") or ())]
+    return [f"address {address}" for address in addresses if address and address != "None"] + [
+        f"node port {port}" for port in ports if port
+    ]
 
 
 def _has_address(spec: dict[str, Any]) -> bool:

@@ -36,6 +36,8 @@ _OF_ONE_INCARNATION = ("uid", "resourceVersion", "creationTimestamp", "generatio
 _COUNTED = ("deployment.kubernetes.io/revision", "pv.kubernetes.io/bind-completed")
 _THE_CLUSTERS_OWN = ("ConfigMap/kube-root-ca.crt", "ServiceAccount/default")
 _NO_WRITES = {"keep", "skip"}
+#: Labels by which a Job names itself.
+_JOBS_OWN = ("controller-uid", "batch.kubernetes.io/controller-uid")
 
 
 class Unlocked:
@@ -165,7 +167,7 @@ class Scene:
     def delete(self, *keys: str, wait: bool = True) -> None:
         """Delete objects, and wait until they are gone."""
         for key in keys:
-            self.api.delete(self.find(key))
+            self.api.delete(self.find(key) + "?propagationPolicy=Background")
         if wait:
             for key in keys:
                 wait_until(lambda key=key: not self.api.exists(self.find(key)), seconds=30, what=f"{key} to be gone")
@@ -290,6 +292,11 @@ def bare(body: Body) -> Body:
     }
     if annotations:
         metadata["annotations"] = annotations
+    spec = body.get("spec") or {}
+    for labels in (spec.get("selector"), spec.get("template", {}).get("metadata", {}).get("labels"), metadata):
+        for place in (labels, (labels or {}).get("matchLabels"), (labels or {}).get("labels")):
+            for name in _JOBS_OWN:
+                (place or {}).pop(name, None)
     return {
         **{name: value for name, value in body.items() if name not in {"status", "apiVersion", "kind"}},
         "metadata": metadata,

@@ -11,6 +11,7 @@ from chalicelib.domain.document import Restore
 from chalicelib.domain.objects import Body, ObjectKey, key_of
 from chalicelib.domain.plan import Plan, Verb
 from chalicelib.domain.version import Gap, IndexRow
+from chalicelib.planning import immutable
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.compare import compare
 from chalicelib.planning.context import PlanContext
@@ -168,6 +169,23 @@ def test_a_fixed_field_of_a_secret_is_known_without_the_servers_words() -> None:
     assert one(world.plan(ask_server=Server(censored))).verb is Verb.REPLACE
     wrong = World([make("Secret", data={"a": "1"})], [make("Secret", data={"a": "2"})])
     assert one(wrong.plan(ask_server=Server(censored))).reason == "refused"
+
+
+def test_a_service_that_holds_what_another_is_to_have_goes_first_and_says_so() -> None:
+    spec = {"clusterIP": "10.0.0.1", "ports": [{"port": 80, "nodePort": 30080}]}
+    world = World([make("Service", "old", spec=spec)], [make("Service", "new", spec=spec), make("Service", "other")])
+    by_name = {action.object.name: action for action in world.plan().actions}
+    assert (by_name["new"].reason, by_name["other"].reason) == ("in-the-way", "extra")
+    assert "node port 30080, which Service shop/old is to have" in by_name["new"].message
+    assert by_name["new"].wave < by_name["old"].wave < by_name["other"].wave
+
+
+def test_a_port_that_is_taken_now_may_be_free_by_then() -> None:
+    world = World(
+        [make("Service", spec={"ports": [{"port": 80}]})], [make("Service", spec={"ports": [{"port": 81}]})]
+    )
+    taken = immutable.understand(422, "words", (("spec.ports[0].nodePort", "provided port is already allocated"),))
+    assert one(world.plan(ask_server=Server(taken))).verb is Verb.UPDATE
 
 
 def test_what_the_server_fills_in_again_is_no_difference() -> None:
