@@ -142,24 +142,33 @@ class _WatchedTransport:
 class _WatchedBackend:
     """A backend whose writes are seen."""
 
-    def __init__(self, backend: Any, watch: Watch) -> None:
+    def __init__(self, backend: Any, watch: Watch, writing: threading.local | None = None) -> None:
         self._real = backend
         self._watch = watch
+        self._writing = writing or threading.local()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
     def guarded(self, guard: Callable[[], None]) -> _WatchedBackend:
-        return _WatchedBackend(self._real.guarded(guard), self._watch)
+        def allowed() -> None:
+            guard()
+            self._watch("store-allowed", getattr(self._writing, "key", ""))
+
+        return _WatchedBackend(self._real.guarded(allowed), self._watch, self._writing)
 
     def create(self, key: str, data: bytes) -> Any:
-        self._watch("store-asked", key)
-        written = self._real.create(key, data)
-        self._watch("stored", key)
-        return written
+        return self._write(key, lambda: self._real.create(key, data))
 
     def replace(self, key: str, data: bytes, etag: str) -> Any:
+        return self._write(key, lambda: self._real.replace(key, data, etag))
+
+    def _write(self, key: str, write: Callable[[], Any]) -> Any:
         self._watch("store-asked", key)
-        written = self._real.replace(key, data, etag)
+        self._writing.key = key
+        try:
+            written = write()
+        finally:
+            self._writing.key = ""
         self._watch("stored", key)
         return written

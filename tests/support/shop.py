@@ -1,4 +1,5 @@
-"""A small application without pods to wait for, ways to damage it, and a look at it that shares nothing with the product.
+"""A small application without pods to wait for, ways to damage it, and a look at it that shares nothing with the
+product.
 
 `look` is what the tests compare with: it reads the API server itself and strips what is true of one incarnation of an
 object only, by its own short list.
@@ -71,9 +72,14 @@ def path(kind: str, namespace: str, name: str = "") -> str:
     return _COLLECTIONS[kind].format(namespace) + (f"/{name}" if name else "")
 
 
+def api_version(kind: str) -> str:
+    """Group and version of a kind of the application."""
+    return _GROUPS.get(kind, "v1")
+
+
 def create(api: Api, namespace: str, kind: str, name: str, content: Body) -> None:
     """Make one object."""
-    head = {"apiVersion": _GROUPS.get(kind, "v1"), "kind": kind, "metadata": {"name": name, "namespace": namespace}}
+    head = {"apiVersion": api_version(kind), "kind": kind, "metadata": {"name": name, "namespace": namespace}}
     api.post(path(kind, namespace), {**head, **content})
 
 

@@ -23,7 +23,7 @@ from chalicelib.store.repository import Repository
 from chalicelib.store.wrappers import Passphrase
 from tests.harness.access import Access
 from tests.harness.errors import HarnessError
-from tests.support import shop
+from tests.support import policy, shop
 from tests.support.moments import Moment, Watch
 from tests.support.worker import PASSPHRASE, TERMS, Order, Storage, Worker, engine_of
 
@@ -158,6 +158,13 @@ class Site:
                 found[listed.key] = hashlib.sha256(blob.data if blob else b"").hexdigest()
         return found
 
+    @contextmanager
+    def refusing(self, kind: str, name: str) -> Iterator[None]:
+        """While this is open the API server refuses to create or update this object, and no dry run tells before:
+        a policy of the cluster, as its administrators write them."""
+        with policy.refusing(self.cluster.api, self.namespace, kind, name):
+            yield
+
     def close(self) -> None:
         """End every worker."""
         for worker in self._workers:
@@ -165,7 +172,7 @@ class Site:
 
 
 @contextmanager
-def site(
+def open_site(
     cluster: Access,
     folder: Path,
     *,

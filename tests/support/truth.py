@@ -12,7 +12,7 @@ Objects = dict[str, Body]
 
 
 def assert_no_version_lost(site: Site, before: dict[str, Content]) -> None:
-    """All that were listed are, byte for byte; each that is listed is whole; what is sealed and not listed was ended."""
+    """All that were listed are, byte for byte; each listed one is whole; what is sealed and not listed was ended."""
     now = site.versions()
     for version, content in before.items():
         assert now[version] == content
