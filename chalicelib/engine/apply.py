@@ -88,6 +88,9 @@ def apply(
             if applied.failed and not keep_going:
                 break
             _gate(session, work, items, applied)
+    if not applied.failed or keep_going:
+        done_before = [actions[number].object.key for number, entry in known.settled.items() if entry.mark == "done"]
+        writer.adopt(wanted(done_before))
     ledger.flush()
     return applied
 

@@ -13,10 +13,14 @@ from chalicelib.engine.clusters import ClusterSession
 
 
 class Owners:
-    """The uids of owners in one session, each looked up once."""
+    """The uids of owners in one session, each looked up once.
 
-    def __init__(self, session: ClusterSession) -> None:
+    `coming` are objects that will be made yet: a reference to one of these is only put off (see `Writer.adopt`).
+    """
+
+    def __init__(self, session: ClusterSession, coming: frozenset[ObjectKey] = frozenset()) -> None:
         self._session = session
+        self._coming = coming
         self._uids: dict[ObjectKey, str | None] = {}
         self._lock = threading.Lock()
 
@@ -35,10 +39,11 @@ class Owners:
             return body, ""
         kept, dropped = [], []
         for reference in references:
-            uid = self._uid_of(reference, body["metadata"].get("namespace", ""))
-            if uid is None:
+            key = self._key_of(reference, body["metadata"].get("namespace", ""))
+            uid = None if key is None else self._uid_of(key)
+            if uid is None and key not in self._coming:
                 dropped.append(f"{reference.get('kind')} {reference.get('name')}")
-            else:
+            elif uid is not None:
                 kept.append({**reference, "uid": uid})
         metadata = {name: value for name, value in body["metadata"].items() if name != "ownerReferences"}
         if kept:
@@ -46,18 +51,26 @@ class Owners:
         said = f"Its owner is not there, so the reference was dropped: {', '.join(dropped)}." if dropped else ""
         return {**body, "metadata": metadata}, said
 
-    def _uid_of(self, reference: Body, namespace: str) -> str | None:
+    def waits(self, body: Body) -> bool:
+        """Whether one of its owners is to come yet."""
+        namespace = body["metadata"].get("namespace", "")
+        keys = [self._key_of(each, namespace) for each in body["metadata"].get("ownerReferences") or ()]
+        return any(key in self._coming for key in keys)
+
+    def _key_of(self, reference: Body, namespace: str) -> ObjectKey | None:
         group = str(reference.get("apiVersion", "")).rpartition("/")[0]
         kind, name = str(reference.get("kind", "")), str(reference.get("name", ""))
         resource = self._session.discovery.resource_for(group, kind)
-        if resource is None:
-            return None
-        key = ObjectKey(group, kind, namespace if resource.namespaced else "", name)
+        return ObjectKey(group, kind, namespace if resource.namespaced else "", name) if resource else None
+
+    def _uid_of(self, key: ObjectKey) -> str | None:
         with self._lock:
             if key in self._uids:
                 return self._uids[key]
-        owner = self._session.objects.get(resource, key.namespace, name)
+        resource = self._session.discovery.resource_for(key.group, key.kind)
+        owner = self._session.objects.get(resource, key.namespace, key.name) if resource else None
         uid = None if owner is None or owner["metadata"].get("deletionTimestamp") else owner["metadata"]["uid"]
         with self._lock:
-            self._uids[key] = uid
+            if uid is not None or key not in self._coming:
+                self._uids[key] = uid
         return uid

@@ -286,7 +286,7 @@ class _DryRun:
     def _ask(self, question: Question) -> Body | Refusal | None:
         key = question.action.object.key
         raw, resource = self._live.raw(key), self._session.discovery.resource_for(key.group, key.kind)
-        manager = ownership.best_manager(question.target)
+        manager = ownership.best_manager(question.target, raw)
         for _ in range(_MOST_LOOKS):
             if raw is None or resource is None:
                 return None

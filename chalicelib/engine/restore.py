@@ -168,13 +168,14 @@ def _carry_out(work: Work, of: Plan, phase: str, version: str | None) -> Applied
     session = work.session
     wanted = Wanted(work.repository, work.application.id, version)
     context = context_of(session, work.document, wanted, None)
+    coming = frozenset(action.object.key for action in of.actions if action.verb in {Verb.CREATE, Verb.REPLACE})
     return apply(
         work,
         session,
         of.actions,
         phase=phase,
         wanted=wanted.bodies,
-        writer=Writer(session, context, work.pause, work.operation.id),
+        writer=Writer(session, context, work.pause, work.operation.id, coming),
         ledger=Ledger(work),
         known=state_of(entries, phase),
         keep_going=phase == "undo" or Options.of(work).on_failure == "keep",

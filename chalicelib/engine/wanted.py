@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.version import IndexRow, Manifest
+from chalicelib.planning.capture_rules import implied
 from chalicelib.store.index import CompactIndex
 from chalicelib.store.repository import Repository
 
@@ -22,8 +23,16 @@ class Wanted:
             self.index = self._objects.load_index()
 
     def bodies(self, keys: Sequence[ObjectKey]) -> Iterator[tuple[ObjectKey, Body]]:
-        """The content of the objects that the version holds, in no order. `Damaged` if it cannot be read."""
-        return self.contents([row for row in (self.index.get(key) for key in keys) if row is not None])
+        """The content that the version has for these objects, in no order. `Damaged` if it cannot be read.
+
+        Of what it is silent about because the cluster makes it by itself, that content (see `implied`).
+        """
+        rows = {key: self.index.get(key) for key in keys}
+        yield from self.contents([row for row in rows.values() if row is not None])
+        for key, row in rows.items():
+            content = implied(*key) if row is None else None
+            if content is not None:
+                yield key, content
 
     def contents(self, rows: Sequence[IndexRow]) -> Iterator[tuple[ObjectKey, Body]]:
         """The content of rows, segment by segment."""

@@ -14,13 +14,13 @@ ledger. So each first asks (or is told by the server's refusal) what is there, a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from chalicelib.cluster import waiting
 from chalicelib.cluster.client import outcome_unknown
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, Conflict, DeadlineExceeded, MainstayError
-from chalicelib.domain.objects import Body, ObjectKey, Resource
+from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
 from chalicelib.domain.plan import Action, LedgerEntry, Verb
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.owners import Owners
@@ -52,12 +52,19 @@ class Writer:
     """Carries out actions of one plan on one cluster. Safe to use from several threads."""
 
     def __init__(
-        self, session: ClusterSession, context: PlanContext, pause: Callable[[], None], operation: str
+        self,
+        session: ClusterSession,
+        context: PlanContext,
+        pause: Callable[[], None],
+        operation: str,
+        coming: frozenset[ObjectKey],
     ) -> None:
         self._session = session
         self._context = context
         self._pause = pause
-        self._owners = Owners(session)
+        self._owners = Owners(session, coming)
+        #: What was created before its owner.
+        self._orphans: list[tuple[Resource, Body]] = []
         self._volumes = Volumes(session, operation)
 
     def perform(self, number: int, phase: str, action: Action, wanted: Body | None) -> LedgerEntry:
@@ -135,11 +142,13 @@ class Writer:
                     raise
                 refused = error
                 continue
-            made = self._own(resource, made, wanted)
+            made, ownership_note = self._own(resource, made, wanted)
             if claim:
                 self._volumes.settle(made)
             self._owners.learn(key, made)
-            return _written(request, made, " ".join(part for part in (candidate.message, said) if part))
+            if self._owners.waits(wanted):
+                self._orphans.append((resource, wanted))
+            return _written(request, made, _sentences(candidate.message, said, ownership_note))
         assert refused is not None  # noqa: S101  # there is always one candidate
         raise refused
 
@@ -191,7 +200,7 @@ class Writer:
             if digest(comparison.live).hex() != action.live_digest:
                 raise _moved(key, comparison, "changed")
             body, _ = self._owners.resolve(creation.for_update(comparison.target, live, resource))
-            manager = ownership.best_manager(wanted)
+            manager = ownership.best_manager(wanted, live)
             try:
                 made = self._session.objects.replace(body, manager, resource=resource)
             except ClusterRefused as error:
@@ -202,7 +211,7 @@ class Writer:
                 if not outcome_unknown(error):
                     raise
                 continue
-            return _written(f"PUT {path}", self._own(resource, made, wanted))
+            return _written(f"PUT {path}", *self._own(resource, made, wanted))
         raise Conflict(f"{key} is being changed by somebody else all the time; {_MOST_TRIES} tries met a conflict.")
 
     # ── delete, replace ─────────────────────────────────────────────────────────────────────────────────
@@ -232,7 +241,7 @@ class Writer:
             f"DELETE {resource.object_path(key.namespace, key.name)}, {written.request}",
             written.uid,
             written.resource_version,
-            " ".join(part for part in (message, written.message) if part),
+            _sentences(message, written.message),
         )
 
     def _delete_planned(self, action: Action, resource: Resource) -> str:
@@ -289,30 +298,58 @@ class Writer:
 
     # ── field ownership ───────────────────────────────────────────────────────────────────────────────────
 
-    def _own(self, resource: Resource, made: Body, wanted: Body) -> Body:
-        """Put field ownership back to what it was, where the write alone did not."""
+    def _own(self, resource: Resource, made: Body, wanted: Body) -> tuple[Body, str]:
+        """Put field ownership back to what it was, where the write alone did not; and what there is to say of it.
+
+        The content is restored already: that its ownership could not be is told, and fails nothing.
+        """
         if ownership.same_managers(made, wanted):
-            return made
+            return made, ""
         patch = ownership.managers_patch(wanted, made)
         if patch is None:
-            return made
+            return made, ""
         metadata = made["metadata"]
+        manager = ownership.best_manager(wanted)
         try:
-            return self._session.objects.patch(
-                resource,
-                metadata.get("namespace", ""),
-                metadata["name"],
-                patch,
-                field_manager=ownership.best_manager(wanted),
+            owned = self._session.objects.patch(
+                resource, metadata.get("namespace", ""), metadata["name"], patch, field_manager=manager
             )
         except ClusterRefused as error:
             if error.http_status == 404:
-                return made  # its controller took it away at once; reading back tells
-            raise
+                return made, ""  # its controller took it away at once; reading back tells
+            return made, f"Its field ownership could not be put back: {error.message}"
         except ClusterUnreachable as error:
             if not outcome_unknown(error):
                 raise
-            return made
+            return made, ""
+        return owned, ""
+
+    # ── owners that came later ────────────────────────────────────────────────────────────────────────────
+
+    def adopt(self, earlier: Iterable[tuple[ObjectKey, Body]]) -> None:
+        """Give what was created before its owner the reference to it, now that everything is there.
+
+        `earlier` are objects that an earlier worker created. What cannot be adopted differs when it is read back.
+        """
+        for key, wanted in earlier:
+            if self._owners.waits(wanted):
+                self._orphans.append((self._resource(key), wanted))
+        for resource, wanted in self._orphans:
+            self._pause()
+            owned, _ = self._owners.resolve(wanted)
+            references = owned["metadata"].get("ownerReferences")
+            key = key_of(wanted)
+            live = self._read(resource, key)
+            if live is None or not references or live["metadata"].get("ownerReferences") == references:
+                continue
+            patch = {"metadata": {"uid": live["metadata"]["uid"], "ownerReferences": references}}
+            manager = ownership.best_manager(wanted, live)
+            try:
+                made = self._session.objects.patch(resource, key.namespace, key.name, patch, field_manager=manager)
+                self._own(resource, made, wanted)
+            except ClusterRefused:
+                continue
+        self._orphans.clear()
 
 
 def _moved(key: ObjectKey, comparison: Comparison, what: str) -> Conflict:
@@ -323,6 +360,10 @@ def _moved(key: ObjectKey, comparison: Comparison, what: str) -> Conflict:
 def _written(request: str, made: Body, message: str = "") -> Written:
     metadata = made["metadata"]
     return Written(request, metadata.get("uid"), metadata.get("resourceVersion"), message)
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(part for part in parts if part)
 
 
 def _ms(started: float) -> int:
