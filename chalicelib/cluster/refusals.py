@@ -1,20 +1,23 @@
 """What the API server said no to, as an error of the domain: object, request and the server's own words.
 
 Two things are kept out of those words: the contents of Secrets (a server quotes what it cannot accept), and walls
-of text (an immutable pod template is quoted whole).
+of text (an immutable pod template is quoted whole). What they can quote of other objects is for whoever may read the
+object: each error has a second form without it, `ClusterRefused.public`.
 """
 
 from __future__ import annotations
 
 import email.utils
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from chalicelib.cluster.quoting import denied_by, in_words, quotes_nothing, wrong_fields
 from chalicelib.cluster.transport import Response
-from chalicelib.domain.errors import ClusterError, ClusterRefused
+from chalicelib.domain.errors import ClusterError, ClusterRefused, Told
 
 #: Characters of the server's message that are kept.
 LONGEST = 1500
@@ -24,16 +27,12 @@ _PATH = re.compile(
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/[^/]))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>.+))?"
 )
 
-# What the server says of these without a look at the body it was sent.
-_ABOUT_THE_OBJECT = frozenset({401, 404, 405, 409, 410, 429})
 _RBAC = re.compile(r"is forbidden: User .* cannot [a-z]+ resource")
-# 5xx that come before anything is stored …
+# 5xx that come before anything is stored.
 _BEFORE = re.compile(
     r"failed calling webhook|conversion webhook for .* failed|failed to create typed patch object|"
     r"failed to convert new object"
 )
-# … and those that say nothing of the body. Server-side apply quotes what it cannot read, in a 500.
-_PLUMBING = re.compile(r"failed calling webhook|etcdserver: |unable to handle the request|request did not complete")
 
 
 def refused(response: Response, verb: str, path: str) -> ClusterRefused:
@@ -44,14 +43,22 @@ def refused(response: Response, verb: str, path: str) -> ClusterRefused:
     status = _status(response)
     reason = str(status.get("reason") or _PLAIN.get(response.status, "Unknown"))
     details = status.get("details") or {}
-    message, causes = _words(response.status, status, details, is_secret(path))
+    answer = _Answer(
+        code=response.status,
+        said=str(status.get("message") or ""),
+        causes=[cause for cause in details.get("causes") or [] if isinstance(cause, dict)],
+        reads=verb == "GET",
+    )
+    beginning = f"{verb} {subject(path)}: the API server answered {response.status} {reason}"
+    message, causes = answer.about_a_secret() if is_secret(path) else answer.in_full()
     error = ClusterRefused(
-        f"{verb} {subject(path)}: the API server answered {response.status} {reason}{message}",
+        f"{beginning}{message}",
         http_status=response.status,
         reason=reason,
         request=f"{verb} {path}",
         causes=causes,
         retry_after=retry_after(response, details),
+        told=None if answer.harmless or is_secret(path) else answer.told(beginning),
     )
     unknown = response.status >= 500 and not _BEFORE.search(str(status.get("message") or ""))
     error.details["outcome"] = "unknown" if unknown else "refused"
@@ -122,32 +129,49 @@ def _status(response: Response) -> dict[str, Any]:
     return {"message": response.data[:300].decode("utf-8", "replace").strip()}
 
 
-def _words(
-    code: int,
-    status: dict[str, Any],
-    details: dict[str, Any],
-    secret: bool,  # noqa: FBT001  # private
-) -> tuple[str, list[tuple[str, str]]]:
-    """`": message"` or `"."`, and the causes."""
-    said = str(status.get("message") or "")
-    causes = [
-        (str(cause.get("field") or ""), str(cause.get("message") or cause.get("reason") or ""))
-        for cause in details.get("causes") or []
-        if isinstance(cause, dict)
-    ]
-    harmless = (
-        code in _ABOUT_THE_OBJECT or (code >= 500 and _PLUMBING.search(said)) or (code == 403 and _RBAC.search(said))
-    )
-    if secret and not harmless:
-        kinds = {str(cause.get("reason") or "") for cause in details.get("causes") or [] if isinstance(cause, dict)}
-        fields = ", ".join(sorted({field for field, _ in causes if field}))
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A Status: code, message and causes. `reads`: nothing was sent that could be quoted."""
+
+    code: int
+    said: str
+    causes: list[dict[str, Any]]
+    reads: bool
+
+    @property
+    def harmless(self) -> bool:
+        return quotes_nothing(self.said, self.code) or (self.reads and not denied_by(self.said))
+
+    def in_full(self) -> tuple[str, list[tuple[str, str]]]:
+        """`": message"` or `"."`, and the causes."""
+        hint = _HINTS.get(self.code, "")
+        texts = [(field, _short(text)) for field, text in self._texts()]
+        return (f": {_short(self.said)}{hint}" if self.said else f".{hint}"), texts
+
+    def about_a_secret(self) -> tuple[str, list[tuple[str, str]]]:
+        """The same without anything that can quote it, reading or writing."""
+        if quotes_nothing(self.said, self.code):
+            return self.in_full()
+        kinds = {str(cause.get("reason") or "") for cause in self.causes}
+        fields = ", ".join(sorted({field for field, _ in self._texts() if field}))
         about = f": {'/'.join(sorted(kinds - {''}))} at {fields}" if fields else ""
         return (
             f"{about} (its own words are left out: they can quote what is in a Secret).",
-            [(field, "left out: a Secret's content") for field, _ in causes],
+            [(field, "left out: a Secret's content") for field, _ in self._texts()],
         )
-    hint = _HINTS.get(code, "")
-    return (f": {_short(said)}{hint}" if said else f".{hint}"), [(field, _short(text)) for field, text in causes]
+
+    def told(self, beginning: str) -> Told:
+        """What may be told anywhere. The causes of webhooks and policies are theirs, and can hold anything."""
+        denied = denied_by(self.said)
+        fields = () if denied else wrong_fields(self.causes)
+        about = denied or in_words(fields)
+        return Told(f"{beginning}: {about}." if about else f"{beginning}.", fields)
+
+    def _texts(self) -> list[tuple[str, str]]:
+        return [
+            (str(cause.get("field") or ""), str(cause.get("message") or cause.get("reason") or ""))
+            for cause in self.causes
+        ]
 
 
 _HINTS = {401: " The credentials are not accepted: they may have ended, or belong to another cluster."}

@@ -27,14 +27,15 @@
 
 Each carries a stable `code` (for programs), a sentence a user can act on, `details` for machines, and its
 cause by `raise … from`. The HTTP status is part of the class, because the classes are chosen by what the
-asker can do about it. No error ever carries a secret.
+asker can do about it. No error ever carries what is in a Secret. A server's own words can quote other objects: what
+goes where it is not encrypted (an operation's document, a log) or to whoever asks goes as `error.public()`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,11 @@ class MainstayError(Exception):
         super().__init__(message)
         self.message = message
         self.details: dict[str, Any] = dict(details or {})
+
+    def public(self, words_in: str = "") -> Self:  # noqa: ARG002  # for those that have something to keep back
+        """This error as it may stand where nothing is encrypted: code, object, request and fields, but no words that
+        can quote what is in an object. `words_in` says where those are kept, such as `mainstay result op-…`."""
+        return self
 
     def as_json(self) -> dict[str, Any]:
         """`{code, message, details}`: what the API, a result and an operation's document show."""
@@ -207,7 +213,8 @@ class ClusterRefused(ClusterError):
     """The API server answered with an error.
 
     `http_status` and `reason` are the server's own (`reason` such as `Conflict`, `Invalid`, `Forbidden`);
-    `request` is `VERB path`; `causes` are the server's field causes as `(field, message)`.
+    `request` is `VERB path`; `causes` are the server's field causes as `(field, message)`. `told` is what may be told
+    of it anywhere, where message and causes can quote the object.
     """
 
     code = "cluster-refused"
@@ -221,6 +228,7 @@ class ClusterRefused(ClusterError):
         request: str,
         causes: Sequence[tuple[str, str]] = (),
         retry_after: float | None = None,
+        told: Told | None = None,
     ) -> None:
         super().__init__(
             message,
@@ -228,7 +236,7 @@ class ClusterRefused(ClusterError):
                 "httpStatus": http_status,
                 "reason": reason,
                 "request": request,
-                "causes": [{"field": field, "message": text} for field, text in causes],
+                "causes": _causes(causes),
             },
         )
         self.http_status = http_status
@@ -236,6 +244,31 @@ class ClusterRefused(ClusterError):
         self.request = request
         self.causes = tuple(causes)
         self.retry_after = retry_after
+        self.told = told
+
+    def public(self, words_in: str = "") -> Self:
+        """The same refusal with what may be told of it: see `MainstayError.public`. The cause is not taken along."""
+        if self.told is None:
+            return self
+        where = f" The server's own words can quote the object; they are in {words_in}." if words_in else ""
+        message = f"{self.told.message}{where}"
+        twin = type(self).__new__(type(self), message)
+        twin.__dict__.update(self.__dict__)
+        twin.message, twin.causes, twin.told = message, self.told.causes, None
+        twin.details = {**self.details, "causes": _causes(self.told.causes)}
+        return twin
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What may be told of a refusal anywhere: a sentence, and `(field, what is wrong there)`. No content."""
+
+    message: str
+    causes: tuple[tuple[str, str], ...] = ()
+
+
+def _causes(causes: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"field": field, "message": text} for field, text in causes]
 
 
 class Interrupted(MainstayError):
