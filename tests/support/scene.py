@@ -7,6 +7,7 @@ object. So manifests and documents are the test's own, and the repository is the
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -123,7 +124,7 @@ class Scene:
 
     def bodies(self, text: str) -> list[Body]:
         """Manifests in YAML; `NS` is the namespace's name."""
-        return [body for body in yaml.safe_load_all(text.replace("NS", self.namespace)) if body]
+        return [body for body in yaml.safe_load_all(textwrap.dedent(text).replace("NS", self.namespace)) if body]
 
     def make(self, text: str) -> None:
         """Create objects."""
@@ -184,12 +185,21 @@ class Scene:
             path = self.kinds.path(head, self.namespace)
             if f"/namespaces/{self.namespace}/" not in path:
                 continue
-            for body in self.api.get(path)["items"]:
+            for body in self._list(path):
                 key = f"{head['kind']}/{body['metadata']['name']}"
                 is_owned = any(owner.get("controller") for owner in body["metadata"].get("ownerReferences", ()))
                 if key not in _THE_CLUSTERS_OWN and (owned or not is_owned):
                     found[key] = bare(body)
         return found
+
+    def _list(self, path: str) -> list[Body]:
+        try:
+            items: list[Body] = self.api.get(path)["items"]
+        except ApiError as error:
+            if error.status != 404:  # its definition is gone
+                raise
+            return []
+        return items
 
     def uid(self, key: str) -> str:
         """Which incarnation of an object is there."""
@@ -297,10 +307,19 @@ def bare(body: Body) -> Body:
         for place in (labels, (labels or {}).get("matchLabels"), (labels or {}).get("labels")):
             for name in _JOBS_OWN:
                 (place or {}).pop(name, None)
+    _without_token(spec)
     return {
         **{name: value for name, value in body.items() if name not in {"status", "apiVersion", "kind"}},
         "metadata": metadata,
     }
+
+
+def _without_token(spec: Body) -> None:
+    """Take out the volume that the server gives to a pod under a name of its own making."""
+    for member in [spec, *spec.get("containers", ())]:
+        for name in ("volumes", "volumeMounts"):
+            if isinstance(member.get(name), list):
+                member[name] = [each for each in member[name] if not each["name"].startswith("kube-api-access-")]
 
 
 def managers(body: Body) -> list[Body]:
