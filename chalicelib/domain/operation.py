@@ -92,6 +92,12 @@ class Operation(Stored):
     cancel_requested: bool = False
     cancel_requested_by: str = ""
     error: OperationError | None = None
+    #: Why the last try of the step ended, while another one is to come; gone as soon as it gets further.
+    trouble: OperationError | None = None
+    #: It went back into the line in order, with its checkpoint: the next turn is no sign of a death.
+    yielded: bool = False
+    #: When its worker last wrote it, by the storage's clock.
+    touched_at: datetime | None = None
     #: Small facts about the outcome: the version made, counts of actions, the safety version.
     outcome: dict[str, Any] = Field(default_factory=dict)
 

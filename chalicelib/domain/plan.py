@@ -120,6 +120,8 @@ class LedgerEntry(Stored):
     #: Of the object before the write (`None`: there was none) and after it.
     uid_before: str | None = None
     uid_after: str | None = None
+    #: Of a failure: whether a request was sent that may have changed something before it failed.
+    wrote: bool = False
     resource_version_after: str | None = None
     #: What undoing needs beside the safety version, such as the volume that was kept for a deleted claim.
     memory: dict[str, Any] = Field(default_factory=dict)
@@ -127,6 +129,8 @@ class LedgerEntry(Stored):
     request: str = ""
     duration_ms: int = 0
     message: str = ""
+    #: Of a failure: what may be told of it where nothing is encrypted; `message` and `error` have the server's words.
+    told: str = ""
     error: dict[str, Any] | None = None
 
 
@@ -135,12 +139,14 @@ class ResultRow(Stored):
 
     object: Identity
     verb: Verb
-    #: `done`, `failed`, `undone`, `undo-failed`, `not-started`, `kept`, `skipped`.
+    #: `done`, `failed`, `not-started`, `unknown`, `kept`, `skipped`; after a rollback `undone`, `undo-failed`,
+    #: `not-undone`, and `left` for what somebody else made since.
     outcome: str
     reason: str
     message: str = ""
     request: str = ""
     duration_ms: int = 0
-    #: After the restore the object is read back: `equal`, `differs`, `missing`, `present` or `""` (not checked).
+    #: After the restore the object is read back: `equal`, `differs`, `missing`, `present`, `unknown` (its kind could
+    #: not be read) or `""` (not checked).
     verified: str = ""
     differences: tuple[Difference, ...] = ()

@@ -11,6 +11,7 @@ checkpoint. The older worker, if it wakes, fails its lease's check before it wri
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
@@ -22,18 +23,18 @@ from chalicelib.domain.application import Application
 from chalicelib.domain.errors import (
     ClusterUnreachable,
     Conflict,
-    Interrupted,
+    Damaged,
     LeaseLost,
     MainstayError,
     NotFound,
     StorageUnavailable,
     Yielded,
 )
-from chalicelib.domain.operation import Lane, Operation, OperationError, OperationKind, Pending, State
+from chalicelib.domain.operation import Operation, OperationError, OperationKind, Pending, State
+from chalicelib.domain.traces import places
 from chalicelib.engine.clusters import Clusters, ClusterSession
 from chalicelib.engine.lease import Lease, LeaseTerms, NoLease, boottime
 from chalicelib.engine.work import Budget, Finish, Flow, Held, Next, Work
-from chalicelib.language.loader import load
 from chalicelib.store.repository import Repository
 from chalicelib.store.wake import Entry
 
@@ -41,6 +42,9 @@ _log = logging.getLogger(__name__)
 
 #: Tries of one step that gets nowhere, before the operation fails with the last reason.
 _MOST_STALLS = 6
+#: How long whoever starts an operation may take between its wake entry and its document.
+_BEING_WRITTEN = timedelta(seconds=60)
+_NOT_SETTLED = "It could not be settled what it left behind: make a plan to see how the application is."
 _URGENT = frozenset({OperationKind.RESTORE, OperationKind.UNDO})
 
 
@@ -100,30 +104,47 @@ class Engine:
             self._repository.lanes.request_yield(operation.application)
 
     def cancel(self, application: str, operation: str, by: str) -> Operation:
-        """Ask an operation to stop. One that waits ends at once; one that runs stops at its next piece of work.
+        """Ask an operation to stop. One that never began ends at once; one that did stops at its next piece of work,
+        and puts back what it changed.
 
         Raises `Conflict` where it is too late: ended already, or its version is being sealed.
         """
-        operations = self._repository.operations
+        operations, lanes = self._repository.operations, self._repository.lanes
         found = operations.get(application, operation)
         if found.state.ended:
             raise Conflict(f"The operation has ended already: it {found.state}.")
         if found.state is State.ROLLING_BACK:
             raise Conflict("The operation is putting back what it changed, and is not stopped in that.")
-        if self._flows[found.kind].takes_lane:
-            still_waited = self._repository.lanes.request_cancel(application, operation)
-        else:
-            still_waited = found.state is State.QUEUED
+        # The document first: whatever is lost after this, who works on it next reads it there.
+        found = operations.update(application, operation, lambda stored: _asked_to_stop(stored, by, asked=True))
+        begun = found.attempts > 0
+        if self._flows[found.kind].takes_lane and not begun:
+            try:
+                lanes.request_cancel(application, operation)
+            except Conflict:
+                operations.update(application, operation, lambda stored: _asked_to_stop(stored, "", asked=False))
+                raise
+        elif self._flows[found.kind].takes_lane:
+            lane = lanes.read(application)
+            if lane is not None and lane.current == operation:
+                self._cancel_current(application, operation)
+            else:
+                self._repository.wake.add(self._repository.now(), application, "cancel", {"operation": operation})
+        lane = lanes.read(application)
+        if begun or (lane is not None and lane.current == operation):
+            self.nudge(application, operation)
+            return found
+        at = self._repository.now()
+        return operations.update(application, operation, lambda stored: _never_begun(stored, at))
 
-        def change(stored: Operation) -> Operation | None:
-            if stored.state.ended:
-                return None
-            update: dict[str, object] = {"cancel_requested": True, "cancel_requested_by": by}
-            if still_waited:
-                update |= {"state": State.CANCELLED, "finished_at": self._repository.now()}
-            return stored.model_copy(update=update)
-
-        return operations.update(application, operation, change)
+    def _cancel_current(self, application: str, operation: str) -> None:
+        try:
+            self._repository.lanes.request_cancel(application, operation)
+        except Conflict:
+            self._repository.operations.update(
+                application, operation, lambda stored: _asked_to_stop(stored, "", asked=False)
+            )
+            raise
 
     # ── the wake index ──────────────────────────────────────────────────────────────────────────────────
 
@@ -148,29 +169,34 @@ class Engine:
         repository = self._repository
         name = str(entry.payload.get("operation", ""))
         operation = self._find(entry.application, name) if name else None
+        if name and operation is None and repository.now() - entry.at < _BEING_WRITTEN:
+            return  # whoever starts it writes the entry first and the document then
         if operation is not None and not operation.state.ended:
             if not self._flows[operation.kind].takes_lane:
-                # A later entry, in case this worker dies over it; the work itself changes nothing.
-                again = repository.wake.add(
-                    repository.now() + timedelta(seconds=self._terms.seconds * 2),
-                    entry.application,
-                    "retry",
-                    entry.payload,
-                )
-                repository.wake.remove(entry)
-                self.run(entry.application, name, budget)
-                if self._has_ended(entry.application, name):
-                    repository.wake.remove(again)
+                self._handle_without_lane(entry, operation, budget)
                 return
             if operation.state is State.QUEUED and not self._is_in_lane(operation):
                 self._line_up(operation)
-        self.work(entry.application, budget)
+        watched = self.work(entry.application, budget)
         lane = repository.lanes.read(entry.application)
-        if lane is not None and (lane.current or lane.pending):
-            # Somebody else holds it, or this worker had to stop: look again when the lease can have ended.
+        if not watched and lane is not None and (lane.current or lane.pending):
+            # Somebody else holds it, or this worker's time is over: look again when the lease can have ended.
             wait = timedelta(seconds=self._terms.seconds if lane.current else 1)
             repository.wake.add(repository.now() + wait, entry.application, "lease", {})
         repository.wake.remove(entry)
+
+    def _handle_without_lane(self, entry: Entry, operation: Operation, budget: Budget | None) -> None:
+        repository = self._repository
+        now, span = repository.now(), timedelta(seconds=self._terms.seconds * 2)
+        # A later entry, in case this worker (or the one that is at it) dies; the work itself changes nothing.
+        again = repository.wake.add(now + span, entry.application, "retry", entry.payload)
+        repository.wake.remove(entry)
+        touched = operation.touched_at
+        if operation.state is State.RUNNING and touched is not None and now - touched < span:
+            return
+        self.run(entry.application, operation.id, budget)
+        if self._has_ended(entry.application, operation.id):
+            repository.wake.remove(again)
 
     def _find(self, application: str, operation: str) -> Operation | None:
         try:
@@ -190,49 +216,67 @@ class Engine:
 
     # ── working ─────────────────────────────────────────────────────────────────────────────────────────
 
-    def work(self, application: str, budget: Budget | None = None) -> None:
-        """Take the application's lane and run what stands in line, until nothing is left, another worker holds
-        the lane, or the budget is over."""
+    def work(self, application: str, budget: Budget | None = None) -> bool:
+        """Take the application's lane and run what stands in line, until nothing is left, another worker holds the
+        lane, or the budget is over. Returns whether a wake entry of its own watches over what it leaves."""
         budget = budget or Budget()
         holder = f"{self._process}-{secrets.token_hex(4)}"
         while not budget.over:
             taken_at = boottime()
             lane = self._repository.lanes.take(application, holder, self._terms.seconds)
             if lane is None or lane.current is None:
-                return
+                return False
             # If this worker dies, somebody looks when its lease has ended.
             watch = self._repository.wake.add(
                 self._repository.now() + timedelta(seconds=self._terms.seconds), application, "lease", {}
             )
             lease = Lease(self._repository.lanes, lane, holder, taken_at, self._terms).start()
             try:
-                let_go = self._run_in_lane(application, lane, lease, budget, holder)
+                let_go = self._run_in_lane(application, lane.current, lease, budget, holder)
             finally:
                 lease.stop()
             if not let_go:
-                return  # the entry stays: the operation goes on when the lease has ended
+                return True  # the operation goes on when the lease has ended
             self._repository.wake.remove(watch)
+        return False
 
-    def _run_in_lane(self, application: str, lane: Lane, lease: Lease, budget: Budget, holder: str) -> bool:
+    def _run_in_lane(self, application: str, current: str, lease: Lease, budget: Budget, holder: str) -> bool:
         """Run the lane's current operation; whether the lane was let go."""
-        assert lane.current is not None  # noqa: S101  # `work` has looked
-        operation = self._find(application, lane.current)
+        again: Pending | None = None
         try:
-            if operation is None or operation.state.ended:
-                self._let_go(application, lease, holder, None)
-                return True
-            again = self._run(operation, lease, budget, holder)
+            operation = self._find(application, current)
+            if operation is not None and not operation.state.ended:
+                again = self._run(operation, lease, budget, holder)
             self._let_go(application, lease, holder, again)
         except LeaseLost as error:
-            _log.warning("stopped without a further write: %s", error.message, extra={"operation": lane.current})
+            _log.warning("stopped without a further write: %s", error.message, extra={"operation": current})
             return False
         except (StorageUnavailable, ClusterUnreachable) as error:
-            _log.warning("stopped, to be resumed: %s", error.message, extra={"operation": lane.current})
+            _log.warning("stopped, to be resumed: %s", error.code, extra={"operation": current})
             return False
+        except Exception as error:  # noqa: BLE001  # one sick operation must not block its lane for ever
+            _log.error("given up: %s at %s", type(error).__name__, places(error), extra={"operation": current})
+            self._give_up(application, current, lease, holder, error)
+            return True
         if again is not None:
             self._repository.wake.add(self._repository.now(), application, "yield", {})
-            return not budget.over
         return True
+
+    def _give_up(self, application: str, current: str, lease: Lease, holder: str, error: Exception) -> None:
+        """End what cannot even be begun (a document that cannot be read), and let the lane go."""
+        lease.check()
+        reason = error if isinstance(error, MainstayError) else MainstayError(f"Unexpected {type(error).__name__}.")
+        at = self._repository.now()
+
+        def change(stored: Operation) -> Operation | None:
+            if stored.state.ended:
+                return None
+            told = _told(reason, current).model_copy(update={"consequence": _NOT_SETTLED})
+            return stored.model_copy(update={"state": State.FAILED, "finished_at": at, "error": told})
+
+        with contextlib.suppress(Damaged, NotFound):
+            self._repository.operations.update(application, current, change)
+        self._let_go(application, lease, holder, None)
 
     def _let_go(self, application: str, lease: Lease, holder: str, again: Pending | None) -> None:
         lease.check()
@@ -258,7 +302,6 @@ class Engine:
         work = Work(
             repository=self._repository,
             application=application,
-            document=load(application.document),
             operation=operation,
             lease=lease,
             budget=budget,
@@ -271,7 +314,7 @@ class Engine:
             self._steps(work, flow)
         except Yielded as error:
             _log.info("back in line: %s", error.message, extra={"operation": operation.id})
-            work.save(state=State.ROLLING_BACK if work.undoing else State.QUEUED, stalled=0)
+            work.save(state=State.ROLLING_BACK if work.undoing else State.QUEUED, yielded=True)
             return Pending(operation=operation.id, kind=operation.kind, urgent=operation.kind in _URGENT)
         return None
 
@@ -279,12 +322,13 @@ class Engine:
         operation = work.operation
         # Found running, it died or lost its storage or cluster in this step; `note` and a step's end set it back.
         now = work.now()
-        died = operation.state in {State.RUNNING, State.ROLLING_BACK}
+        died = operation.state in {State.RUNNING, State.ROLLING_BACK} and not operation.yielded
         work.save(
             state=State.ROLLING_BACK if work.undoing else State.RUNNING,
             attempts=operation.attempts + 1,
             stalled=operation.stalled + 1 if died else operation.stalled,
             started_at=operation.started_at or now,
+            yielded=False,
         )
         work.begin(now)
 
@@ -294,16 +338,14 @@ class Engine:
                 outcome = self._step(work, flow)
             except (LeaseLost, Yielded):
                 raise
-            except (StorageUnavailable, ClusterUnreachable) as error:
-                if not flow.patient:
-                    outcome = self._failed(work, flow, error)
-                else:
+            except MainstayError as error:
+                if _may_pass(error) and flow.patient:
                     self._remember(work, error)
                     raise
-            except MainstayError as error:
                 outcome = self._failed(work, flow, error)
             except Exception as error:  # noqa: BLE001  # a fault of ours must not leave the lane stuck
-                _log.exception("unexpected error", extra={"operation": work.operation.id})
+                where = places(error)
+                _log.error("%s at %s", type(error).__name__, where, extra={"operation": work.operation.id})
                 broken = MainstayError(f"Unexpected {type(error).__name__} in step `{work.operation.step}`.")
                 outcome = self._failed(work, flow, broken)
             if isinstance(outcome, Finish):
@@ -314,19 +356,31 @@ class Engine:
     def _step(self, work: Work, flow: Flow) -> Next | Finish:
         if work.operation.stalled > _MOST_STALLS:
             raise _gave_up(work)
+        if work.application.status == "deleted" and work.operation.kind is not OperationKind.DELETE:
+            raise Conflict(f"The application {work.application.name} was deleted.")
         work.pause()
         return flow.steps[work.operation.step](work)
 
     def _failed(self, work: Work, flow: Flow, error: MainstayError) -> Next | Finish:
-        _log.warning("step failed: %s", error.message, extra={"operation": work.operation.id})
-        if work.operation.error is None or not isinstance(error, Interrupted):
-            work.save(error=_told(error))
-        return flow.failed(work, error)
+        """Keep the reason, and ask the flow where it leads. The way back keeps the reason it was taken for."""
+        _log.warning("step `%s` failed: %s", work.operation.step, error.code, extra={"operation": work.operation.id})
+        if not work.undoing or work.operation.error is None:
+            work.save(error=_told(error, work.operation.id))
+        try:
+            return flow.failed(work, error)
+        except (LeaseLost, Yielded):
+            raise
+        except Exception as second:
+            if _may_pass(second) and work.operation.stalled <= _MOST_STALLS:
+                raise
+            _log.error("not settled: %s at %s", type(second).__name__, places(second))
+            work.save(error=_told(error, work.operation.id).model_copy(update={"consequence": _NOT_SETTLED}))
+            return Finish(State.FAILED)
 
     def _remember(self, work: Work, error: MainstayError) -> None:
         """Keep the reason of a try that will be made again, if the storage lets us."""
         try:
-            work.save(error=_told(error))
+            work.save(trouble=_told(error, work.operation.id))
         except MainstayError:
             _log.info("the reason could not be kept", extra={"operation": work.operation.id})
 
@@ -336,6 +390,7 @@ class Engine:
             "finished_at": work.now(),
             "outcome": {**work.operation.outcome, **finish.outcome},
             "progress": work.latest,
+            "trouble": None,
         }
         if finish.state in {State.SUCCEEDED, State.PARTIAL}:
             changes["error"] = None
@@ -346,18 +401,32 @@ class Engine:
         return self._clusters.connect(record, before_write=before_write, write_seconds=self._terms.write_seconds)
 
 
-def _told(error: MainstayError) -> OperationError:
-    return OperationError(code=error.code, message=error.message, details=error.details)
+def _told(error: MainstayError, operation: str) -> OperationError:
+    """What an operation's document, which is not encrypted, says of an error."""
+    public = error.public(f"`mainstay result {operation}`")
+    return OperationError(code=public.code, message=public.message, details=public.details)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether another try, later, may not meet it."""
+    return isinstance(error, StorageUnavailable | ClusterUnreachable)
+
+
+def _asked_to_stop(stored: Operation, by: str, *, asked: bool) -> Operation | None:
+    if stored.state.ended:
+        return None
+    return stored.model_copy(update={"cancel_requested": asked, "cancel_requested_by": by})
+
+
+def _never_begun(stored: Operation, at: datetime) -> Operation | None:
+    if stored.state.ended or stored.attempts:
+        return None
+    return stored.model_copy(update={"state": State.CANCELLED, "finished_at": at})
 
 
 def _gave_up(work: Work) -> MainstayError:
-    last = work.operation.error
+    last = work.operation.trouble
     why = f" The last reason: {last.message}" if last else " No worker lived long enough to say why."
     return MainstayError(
         f"Step `{work.operation.step}` was begun {work.operation.stalled} times without getting further.{why}"
     )
-
-
-def elapsed(operation: Operation, now: datetime) -> float:
-    """Seconds since the operation began."""
-    return (now - operation.started_at).total_seconds() if operation.started_at else 0.0

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,7 +78,7 @@ class Lease:
         """Stop renewing and wait for the thread: a frozen process must not thaw in the middle of a renewal."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(timeout=self._terms.margin)
+            self._thread.join(timeout=self._terms.seconds)
 
     def check(self) -> None:
         """Return if a write may begin now, else raise `LeaseLost`."""
@@ -111,9 +110,8 @@ class NoLease:
 
     wanted = ""
 
-    def __init__(self, fence: int, cancelled: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, fence: int) -> None:
         self.fence = fence
-        self._cancelled = cancelled
 
     def check(self) -> None:
         """Always allowed."""

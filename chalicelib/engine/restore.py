@@ -17,14 +17,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.domain.errors import Cancelled, Conflict, Invalid, MainstayError
+from chalicelib.domain.errors import (
+    Cancelled,
+    ClusterUnreachable,
+    Conflict,
+    Interrupted,
+    Invalid,
+    MainstayError,
+    StorageUnavailable,
+)
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.operation import OperationKind, State
 from chalicelib.domain.plan import Plan, Verb
 from chalicelib.engine import health, results, safety
 from chalicelib.engine.apply import Applied, apply
 from chalicelib.engine.ledger import Ledger, read_entries, state_of
-from chalicelib.engine.planner import Planning, Target, context_of, make
+from chalicelib.engine.live import read_objects
+from chalicelib.engine.planner import Target, context_of, make
 from chalicelib.engine.plans import read_plan_of, store_plan
 from chalicelib.engine.wanted import Wanted
 from chalicelib.engine.work import Finish, Flow, Next, Step, Work
@@ -72,15 +81,40 @@ def _target(work: Work) -> Target:
 
 
 def before_restore(work: Work, operation: str) -> Target:
-    """The state before a restore, as its safety version and its ledger tell: exact, for what it touched only."""
+    """The state before a restore, as its safety version and its ledger tell: exact, for what it wrote only."""
     repository = work.repository
     restore = repository.operations.get(work.operation.application, operation)
-    entries = read_entries(repository, work.operation.application, operation)
-    touched = frozenset(entry.object.key for entry in entries if entry.phase == "apply")
     version = restore.checkpoint.get("safetyVersion")
-    if touched and version is None:
+    written = written_by(work, operation)
+    if written.keys and version is None:
         raise Conflict(f"{operation} was made without a safety version (`safety: none`), so it cannot be undone.")
-    return Target(version, "exact", frozenset({"*"}), keys=touched)
+    return Target(version, "exact", frozenset({"*"}), keys=written.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenBy:
+    """What a restore wrote (or may have), and what it created that is somebody else's by now: that is left alone."""
+
+    keys: frozenset[ObjectKey]
+    strangers: frozenset[ObjectKey]
+
+
+def written_by(work: Work, operation: str) -> WrittenBy:
+    """From the ledger: outcomes that wrote something, and intents whose outcome nobody knows."""
+    entries = read_entries(work.repository, work.operation.application, operation)
+    state = state_of(entries, "apply")
+    wrote = {
+        entry.object.key: entry
+        for entry in (*state.settled.values(), *state.open.values())
+        if entry.mark != "failed" or entry.wrote
+    }
+    created = {key: entry.uid_after for key, entry in wrote.items() if entry.verb is Verb.CREATE and entry.uid_after}
+    strangers = frozenset(
+        key
+        for key, _, body in read_objects(work.session, created, work.pause)
+        if body["metadata"]["uid"] != created[key]
+    )
+    return WrittenBy(frozenset(wrote) - strangers, strangers)
 
 
 # ── plan ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -88,6 +122,7 @@ def before_restore(work: Work, operation: str) -> Target:
 
 def plan(work: Work) -> Next:
     """Make the plan (or take the one that was asked for, if nothing moved since) and keep it."""
+    work.keep_document()
     planning = make(work, _target(work))
     if planning.plan.blockers:
         raise Conflict("The restore was not begun. " + " ".join(planning.plan.blockers))
@@ -134,12 +169,15 @@ def safety_version(work: Work) -> Next:
         return Next("before")
     try:
         version = safety.make(work, read_plan_of(work, work.operation.id))
-    except Conflict:
-        raise  # the cluster moved: nothing may be written on this plan
+    except (Interrupted, Conflict, StorageUnavailable, ClusterUnreachable):
+        # Stopped in order; the cluster moved, so nothing may be written on this plan; or another try may succeed.
+        raise
     except MainstayError as error:
         if options.safety == "required":
             raise
-        work.note(warnings=[f"No safety version could be made, so this restore cannot be undone: {error.message}"])
+        work.note(
+            warnings=[f"No safety version could be made, so this restore cannot be undone: {error.public().message}"]
+        )
         return Next("before")
     return Next("before", {"safetyVersion": version})
 
@@ -159,7 +197,8 @@ def apply_plan(work: Work) -> Next:
     failed = applied.failed
     if failed and Options.of(work).on_failure == "rollback":
         first = failed[0]
-        raise Conflict(f"{first.object.key}: {first.message}", details={"failed": len(failed)})
+        where = f"The server's own words are in `mainstay result {work.operation.id}`."
+        raise Conflict(f"{first.object.key}: {first.told} {where}", details={"failed": len(failed)})
     return Next("health", {"failed": len(failed)})
 
 
@@ -203,21 +242,28 @@ def verify(work: Work) -> Finish:
     again = make(work, _target(work), ask_server=False)
     rows, verified = results.of(work, done, again.plan, phase="apply")
     results.store(work, rows, "verified")
-    failed = sum(row.outcome == "failed" for row in rows)
-    differs = verified.get("differs", 0) + verified.get("missing", 0) + verified.get("present", 0)
-    unwell = work.checkpoint.get("unwell") or []
-    _set_current(work)
-    not_done = any(action.verb is Verb.SKIP and action.reason in _NOT_DONE for action in done.actions)
-    state = State.PARTIAL if failed or differs or unwell or done.gaps or not_done else State.SUCCEEDED
-    return Finish(state, {**_outcome(work), "undone": False, "verified": verified})
+    whole = (
+        all(row.outcome != "failed" and row.verified in {"", "equal"} for row in rows)
+        and not work.checkpoint.get("unwell")
+        and not (done.gaps or again.plan.gaps)
+        and not any(action.verb is Verb.SKIP and action.reason in _NOT_DONE for action in done.actions)
+    )
+    if whole:
+        _set_current(work, done)
+    return Finish(
+        State.SUCCEEDED if whole else State.PARTIAL, {**_outcome(work), "undone": False, "verified": verified}
+    )
 
 
-def _set_current(work: Work) -> None:
-    """The application is at the version it was restored to; after an undo at the one it was at before."""
-    version: str | None = Options.of(work).version
+def _set_current(work: Work, done: Plan) -> None:
+    """The application is at the version it was wholly restored to; after an undo at the one it was at before."""
+    options = Options.of(work)
+    version: str | None = options.version
     if work.operation.kind is OperationKind.UNDO:
         undone = work.repository.operations.get(work.application.id, str(work.operation.arguments["restore"]))
         version = undone.checkpoint.get("currentBefore")
+    elif options.only or done.mode != "exact":
+        return
     work.repository.applications.set_current(work.application.id, version, work.now())
 
 
@@ -253,18 +299,18 @@ def rollback(work: Work) -> Next:
 def verify_rollback(work: Work) -> Finish:
     """Read back that everything is as it was, and say so object by object."""
     work.undoing = True
-    again: Planning = make(work, before_restore(work, work.operation.id), ask_server=False)
-    rows, verified = results.of_rollback(work, again.plan)
+    again = make(work, before_restore(work, work.operation.id), ask_server=False).plan
+    rows, verified = results.of_rollback(work, again, written_by(work, work.operation.id).strangers)
     results.store(work, rows, "undone")
-    left = [action for action in again.plan.actions if action.verb is not Verb.SKIP]
+    left = sum(row.outcome not in {"undone", "left"} for row in rows)
+    strangers = sum(row.outcome == "left" for row in rows)
+    consequence = "Every change was undone."
+    if left:
+        consequence = f"{left} objects could not be put back; the result names them."
+    elif strangers:
+        consequence = f"Every change was undone, but for {strangers} objects that somebody else made since."
+    _consequence(work, consequence)
     error = work.operation.error
-    if error is not None:
-        consequence = (
-            "Every change was undone."
-            if not left
-            else f"{len(left)} objects could not be put back; the result names them."
-        )
-        work.save(error=error.model_copy(update={"consequence": consequence}))
     cancelled = error is not None and error.code == Cancelled.code and not left
     state = State.CANCELLED if cancelled else State.FAILED
     return Finish(state, {**_outcome(work), "undone": not left, "verified": verified})
@@ -290,7 +336,7 @@ def failed(work: Work, error: MainstayError) -> Next | Finish:
 
 def _give_up(work: Work, consequence: str) -> Finish:
     _consequence(work, consequence)
-    rows = results.of_ledger(work, read_plan_of(work, work.operation.id))
+    rows = results.of_ledger(work, read_plan_of(work, work.operation.id), undoing=work.undoing)
     results.store(work, rows, "left")
     return Finish(State.FAILED, {**_outcome(work), "undone": False})
 

@@ -5,18 +5,58 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from chalicelib.domain.plan import Action, LedgerEntry, Plan, ResultRow, Verb
+from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.plan import Action, Difference, LedgerEntry, Plan, ResultRow, Verb
+from chalicelib.domain.version import Gap
 from chalicelib.engine.ledger import LedgerState, read_entries, state_of
 from chalicelib.engine.work import Work
 
 _PART = 2000
 
 
+#: Why a plan made afterwards can say nothing of an object.
+_UNREAD = frozenset({"unread", "incomplete", "not-served"})
+
+
+class _ReadBack:
+    """What a plan that was made afterwards says of each object: what it still wants differs."""
+
+    def __init__(self, again: Plan) -> None:
+        self.left = {action.object.key: action for action in again.actions if action.verb.writes}
+        self._unread = {
+            action.object.key for action in again.actions if action.verb is Verb.SKIP and action.reason in _UNREAD
+        }
+        self._gaps = again.gaps
+
+    def says(self, key: ObjectKey) -> str:
+        """`equal`, `differs`, `missing`, `present`, or `unknown` where it could not be read."""
+        action = self.left.get(key)
+        if action is not None:
+            return {Verb.CREATE: "missing", Verb.DELETE: "present"}.get(action.verb, "differs")
+        if key in self._unread or any(_covers(gap, key) for gap in self._gaps):
+            return "unknown"
+        return "equal"
+
+    def differences(self, key: ObjectKey) -> tuple[Difference, ...]:
+        """The fields that still differ."""
+        return self.left[key].differences if key in self.left else ()
+
+
+def _covers(gap: Gap, key: ObjectKey) -> bool:
+    return gap.group == key.group and gap.kind in {"*", key.kind} and gap.namespace in {"", key.namespace}
+
+
 def of(work: Work, done: Plan, again: Plan, *, phase: str) -> tuple[list[ResultRow], dict[str, int]]:
-    """One row per action, each checked against a plan made afterwards: what that still wants differs."""
+    """One row per action, each checked against a plan made afterwards."""
     state = state_of(read_entries(work.repository, work.operation.application, work.operation.id), phase)
-    left = {action.object.key: action for action in again.actions if action.verb.writes}
-    rows = [_row(number, action, state, left.get(action.object.key)) for number, action in enumerate(done.actions)]
+    back = _ReadBack(again)
+    rows = []
+    for number, action in enumerate(done.actions):
+        row = _row(number, action, state)
+        if action.verb.writes:
+            key = action.object.key
+            row = row.model_copy(update={"verified": back.says(key), "differences": back.differences(key)})
+        rows.append(row)
     planned = {action.object.key for action in done.actions}
     rows += [
         ResultRow(
@@ -25,16 +65,16 @@ def of(work: Work, done: Plan, again: Plan, *, phase: str) -> tuple[list[ResultR
             outcome="kept",
             reason="moved",
             message="It was changed by somebody else while the restore ran.",
-            verified=_left_over(action),
+            verified=back.says(key),
             differences=action.differences,
         )
-        for key, action in left.items()
+        for key, action in back.left.items()
         if key not in planned
     ]
     return rows, _count(rows)
 
 
-def _row(number: int, action: Action, state: LedgerState, left: Action | None) -> ResultRow:
+def _row(number: int, action: Action, state: LedgerState) -> ResultRow:
     entry = state.settled.get(number)
     if not action.verb.writes:
         outcome = "skipped" if action.verb is Verb.SKIP else "kept"
@@ -42,7 +82,6 @@ def _row(number: int, action: Action, state: LedgerState, left: Action | None) -
         outcome = "unknown" if number in state.open else "not-started"
     else:
         outcome = entry.mark
-    verified = "" if not action.verb.writes else ("equal" if left is None else _left_over(left))
     return ResultRow(
         object=action.object,
         verb=action.verb,
@@ -51,49 +90,62 @@ def _row(number: int, action: Action, state: LedgerState, left: Action | None) -
         message=(entry.message if entry else "") or action.message,
         request=entry.request if entry else "",
         duration_ms=entry.duration_ms if entry else 0,
-        verified=verified,
-        differences=left.differences if left else (),
     )
 
 
-def _left_over(left: Action) -> str:
-    return {Verb.CREATE: "missing", Verb.DELETE: "present"}.get(left.verb, "differs")
+def of_rollback(work: Work, again: Plan, strangers: frozenset[ObjectKey]) -> tuple[list[ResultRow], dict[str, int]]:
+    """One row per object that the restore wrote or tried to: whether it is again as it was before.
 
-
-def of_rollback(work: Work, again: Plan) -> tuple[list[ResultRow], dict[str, int]]:
-    """One row per object that the restore touched: whether it is again as it was before."""
+    `strangers` stand where the restore had created something, and are somebody else's.
+    """
     entries = read_entries(work.repository, work.operation.application, work.operation.id)
     applied = state_of(entries, "apply")
-    undone: dict[object, LedgerEntry] = {
-        entry.object.key: entry for entry in state_of(entries, "undo").settled.values()
-    }
-    left = {action.object.key: action for action in again.actions if action.verb.writes}
+    undone = {entry.object.key: entry for entry in state_of(entries, "undo").settled.values()}
+    back = _ReadBack(again)
     rows = []
     for _number, entry in sorted({**applied.open, **applied.settled}.items()):
         key = entry.object.key
-        back, still = undone.get(key), left.get(key)
+        undo = undone.get(key)
+        said = back.says(key)
+        outcome = "left" if key in strangers else {"equal": "undone", "unknown": "unknown"}.get(said, "undo-failed")
+        message = "Somebody else made it since; it was left as it is." if key in strangers else ""
         rows.append(
             ResultRow(
                 object=entry.object,
                 verb=entry.verb,
-                outcome="undo-failed" if still else "undone",
+                outcome=outcome,
                 reason="rolled-back",
-                message=" ".join(part for part in (entry.message, back.message if back else "") if part),
-                request=", ".join(part for part in (entry.request, back.request if back else "") if part),
-                duration_ms=entry.duration_ms + (back.duration_ms if back else 0),
-                verified=_left_over(still) if still else "equal",
-                differences=still.differences if still else (),
+                message=_joined(" ", entry.message, undo.message if undo else "", message),
+                request=_joined(", ", entry.request, undo.request if undo else ""),
+                duration_ms=entry.duration_ms + (undo.duration_ms if undo else 0),
+                verified="" if key in strangers else said,
+                differences=back.differences(key),
             )
         )
     return rows, _count(rows)
 
 
-def of_ledger(work: Work, done: Plan) -> list[ResultRow]:
+def of_ledger(work: Work, done: Plan, *, undoing: bool) -> list[ResultRow]:
     """One row per action from the ledger alone, where nothing more could be read."""
     entries = read_entries(work.repository, work.operation.application, work.operation.id)
     state = state_of(entries, "apply")
-    rows = [_row(number, action, state, None) for number, action in enumerate(done.actions)]
-    return [row.model_copy(update={"verified": ""}) for row in rows]
+    rows = [_row(number, action, state) for number, action in enumerate(done.actions)]
+    if not undoing:
+        return rows
+    undone = {entry.object.key: entry for entry in state_of(entries, "undo").settled.values()}
+    return [_after_undo(row, undone.get(row.object.key)) for row in rows]
+
+
+def _after_undo(row: ResultRow, undo: LedgerEntry | None) -> ResultRow:
+    if row.outcome not in {"done", "failed", "unknown"}:
+        return row
+    outcome = "not-undone" if undo is None else {"done": "undone"}.get(undo.mark, "undo-failed")
+    message = _joined(" ", row.message, undo.message if undo else "")
+    return row.model_copy(update={"outcome": outcome, "message": message})
+
+
+def _joined(between: str, *parts: str) -> str:
+    return between.join(part for part in parts if part)
 
 
 def store(work: Work, rows: Iterable[ResultRow], name: str) -> None:

@@ -58,11 +58,10 @@ def make(work: Work, plan: Plan) -> str:
         packed = visitor.finish(reading.rows)
     document = writer.put("document", work.application.document.encode())
     manifest = draw_up(work, version, started, work.now(), reading, packed, document, writer, purpose="safety")
-    work.enter_sealing()
-    comment = f"What {work.operation.id} was about to change."
-    work.repository.notes.update(
-        application, version, lambda _: Note(version=version, comment=comment, made_by="mainstay")
-    )
-    work.repository.versions(application).seal(manifest)
-    work.leave_sealing()
+    with work.sealing():
+        comment = f"What {work.operation.id} was about to change."
+        work.repository.notes.update(
+            application, version, lambda _: Note(version=version, comment=comment, made_by="mainstay")
+        )
+        work.repository.versions(application).seal(manifest)
     return version

@@ -12,16 +12,21 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Protocol
+
+import orjson
 
 from chalicelib.domain.application import Application
 from chalicelib.domain.document import Document
 from chalicelib.domain.errors import Cancelled, DeadlineExceeded, LeaseLost, MainstayError, Yielded
 from chalicelib.domain.operation import Operation, Progress, State
 from chalicelib.engine.clusters import ClusterSession
-from chalicelib.engine.lease import boottime
+from chalicelib.engine.lease import NoLease, boottime
+from chalicelib.language.loader import load
 from chalicelib.store.repository import Repository
 
 
@@ -40,6 +45,9 @@ class Finish:
     state: State
     outcome: Mapping[str, Any] = field(default_factory=dict)
 
+
+#: Seconds between two signs of life of an operation that takes no lane.
+_LIFE_SIGN = 2.0
 
 Step = Callable[["Work"], Next | Finish]
 
@@ -80,7 +88,6 @@ class Work:
         *,
         repository: Repository,
         application: Application,
-        document: Document,
         operation: Operation,
         lease: Held,
         budget: Budget,
@@ -90,14 +97,13 @@ class Work:
         #: Every write through it asks the lease first.
         self.repository = repository.guarded(lease.check)
         self.application = application
-        self.document = document
         self.operation = operation
         self.lease = lease
         self.budget = budget
         self.holder = holder
         self._connect = connect
         self._session: ClusterSession | None = None
-        self._reported = 0.0
+        self._reported = self._saved = 0.0
         #: The newest progress of the step, written or not.
         self.latest = operation.progress
         self._reporting = threading.Lock()
@@ -120,6 +126,23 @@ class Work:
         """What earlier steps, perhaps of another worker, left to know."""
         return self.operation.checkpoint
 
+    @cached_property
+    def document(self) -> Document:
+        """The application's document: today's, or the one that `keep_document` has kept for this operation."""
+        fence = self.checkpoint.get("documentFence")
+        if fence is None:
+            return load(self.application.document)
+        lines = self.repository.operations.read_lines(
+            self.application.id, self.operation.id, "document", fence=int(fence)
+        )
+        return load(orjson.loads(next(iter(lines))))
+
+    def keep_document(self) -> None:
+        """From now on this operation follows the document as it is now, whoever changes it meanwhile."""
+        if "documentFence" not in self.checkpoint:
+            self.put_part("document", 0, [orjson.dumps(self.application.document)])
+            self.note(documentFence=self.fence)
+
     @property
     def session(self) -> ClusterSession:
         """The application's cluster; every write through it asks the lease first."""
@@ -137,7 +160,8 @@ class Work:
         self.lease.check()
         if self.sealed:
             return
-        if not self.undoing and self.lease.wanted == "cancel":
+        self._show_life()
+        if not self.undoing and (self.lease.wanted == "cancel" or self.operation.cancel_requested):
             raise Cancelled("The operation was cancelled.")
         if self.yields and self.lease.wanted == "yield":
             raise Yielded("A restore of this application goes first.")
@@ -146,6 +170,16 @@ class Work:
             raise DeadlineExceeded(f"The operation has taken longer than the {limit} s it may.")
         if self.budget.over:
             raise Yielded("The worker's time is over; another turn goes on from here.")
+
+    def _show_life(self) -> None:
+        """Nobody renews a lease for what takes no lane: its document says that it lives, and learns of a cancel."""
+        if not isinstance(self.lease, NoLease) or time.monotonic() - self._saved < _LIFE_SIGN:
+            return
+        if self._reporting.acquire(blocking=False):
+            try:
+                self.save()
+            finally:
+                self._reporting.release()
 
     def begin(self, now: datetime) -> None:
         """From now on `pause` knows when the operation has taken longer than its document allows."""
@@ -157,25 +191,26 @@ class Work:
         self.lease.check()
         mine = self.fence
 
-        def change(stored: Operation) -> Operation:
+        def change(stored: Operation, at: datetime) -> Operation:
             if stored.fence > mine:
                 raise LeaseLost("Another worker has taken this operation up.")
             if stored.state.ended:
                 raise LeaseLost("The operation has ended already.")
-            return stored.model_copy(update={**changes, "fence": mine})
+            return stored.model_copy(update={**changes, "fence": mine, "touched_at": at})
 
-        self.operation = self.repository.operations.update(self.operation.application, self.operation.id, change)
+        self._saved = time.monotonic()
+        self.operation = self.repository.operations.update_at(self.operation.application, self.operation.id, change)
         return self.operation
 
     def advance(self, following: Next) -> None:
         """The step is done: write down the next one and what is known by now, together."""
         self.latest = Progress()
         known = {**self.operation.checkpoint, **following.checkpoint}
-        self.save(step=following.step, checkpoint=known, stalled=0, progress=self.latest)
+        self.save(step=following.step, checkpoint=known, stalled=0, trouble=None, progress=self.latest)
 
     def note(self, **known: Any) -> None:
         """Add to the checkpoint in the middle of a step: it got further."""
-        self.save(checkpoint={**self.operation.checkpoint, **known}, stalled=0)
+        self.save(checkpoint={**self.operation.checkpoint, **known}, stalled=0, trouble=None)
 
     def report(self, done: int, total: int = 0, unit: str = "", moved: int = 0) -> None:
         """Tell how far the step is. Written at most once a second: progress is for people."""
@@ -193,10 +228,15 @@ class Work:
         self.repository.lanes.enter_sealing(self.application.id, self.fence, self.holder)
         self.sealed = True
 
-    def leave_sealing(self) -> None:
-        """After a safety version: the operation runs on, and can be cancelled again."""
-        self.repository.lanes.leave_sealing(self.application.id, self.fence, self.holder)
-        self.sealed = False
+    @contextmanager
+    def sealing(self) -> Iterator[None]:
+        """For a safety version: afterwards, sealed or not, the operation runs on and can be cancelled again."""
+        self.enter_sealing()
+        try:
+            yield
+        finally:
+            self.sealed = False
+            self.repository.lanes.leave_sealing(self.application.id, self.fence, self.holder)
 
     def next_number(self, name: str) -> int:
         """The number of the next part of this name under this worker's fence: 0, 1, 2, …"""

@@ -13,12 +13,15 @@ ledger. So each first asks (or is told by the server's refusal) what is there, a
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from chalicelib.cluster import waiting
 from chalicelib.cluster.client import outcome_unknown
+from chalicelib.cluster.writing import Objects, Propagation
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, Conflict, DeadlineExceeded, MainstayError
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
 from chalicelib.domain.plan import Action, LedgerEntry, Verb
@@ -29,6 +32,8 @@ from chalicelib.planning import creation, ownership
 from chalicelib.planning.compare import Comparison, compare
 from chalicelib.planning.context import PlanContext
 from chalicelib.planning.normalise import copy_of, digest, normalise
+
+T = TypeVar("T")
 
 #: Tries of a write whose answers are lost, each after a look at the object.
 _MOST_TRIES = 4
@@ -48,6 +53,58 @@ class Written:
     message: str = ""
 
 
+class _Sent(threading.local):
+    """Whether the action in this thread's hands has changed the cluster, or may have."""
+
+    wrote = False
+
+
+class _Sending:
+    """The writes of `Objects`, noting which may have changed something: all but those the server surely refused."""
+
+    def __init__(self, objects: Objects, sent: _Sent) -> None:
+        self._objects = objects
+        self._sent = sent
+
+    def create(self, body: Body, field_manager: str, *, resource: Resource) -> Body:
+        """POST."""
+        return self._noted(lambda: self._objects.create(body, field_manager, resource=resource))
+
+    def replace(self, body: Body, field_manager: str, *, resource: Resource) -> Body:
+        """PUT."""
+        return self._noted(lambda: self._objects.replace(body, field_manager, resource=resource))
+
+    def patch(self, resource: Resource, namespace: str, name: str, patch: Body, *, field_manager: str) -> Body:
+        """A merge patch."""
+        return self._noted(lambda: self._objects.patch(resource, namespace, name, patch, field_manager=field_manager))
+
+    def delete(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        resource_version: str | None,
+        propagation: Propagation,
+    ) -> bool:
+        """DELETE of that very object."""
+        return self._noted(
+            lambda: self._objects.delete(
+                resource, namespace, name, uid=uid, resource_version=resource_version, propagation=propagation
+            )
+        )
+
+    def _noted(self, send: Callable[[], T]) -> T:
+        before, self._sent.wrote = self._sent.wrote, True
+        try:
+            return send()
+        except ClusterRefused as error:
+            if not outcome_unknown(error):
+                self._sent.wrote = before
+            raise
+
+
 class Writer:
     """Carries out actions of one plan on one cluster. Safe to use from several threads."""
 
@@ -62,6 +119,8 @@ class Writer:
         self._session = session
         self._context = context
         self._pause = pause
+        self._sent = _Sent()
+        self._sending = _Sending(session.objects, self._sent)
         self._owners = Owners(session, coming)
         #: What was created before its owner.
         self._orphans: list[tuple[Resource, Body]] = []
@@ -71,6 +130,7 @@ class Writer:
         """Carry out one action and tell its outcome. Failures of the object are told, not raised; what stops the
         whole operation (a lost lease, a server that is away) is raised."""
         started = time.monotonic()
+        self._sent.wrote = False
         entry = LedgerEntry(
             action=number,
             phase=phase,
@@ -85,9 +145,11 @@ class Writer:
             return entry.model_copy(
                 update={
                     "mark": "failed",
+                    "wrote": self._sent.wrote,
                     "error": error.as_json(),
                     "request": error.request if isinstance(error, ClusterRefused) else "",
                     "message": error.message,
+                    "told": error.public().message,
                     "duration_ms": _ms(started),
                 }
             )
@@ -158,7 +220,7 @@ class Writer:
         for _ in range(_MOST_TRIES):
             self._pause()
             try:
-                return self._session.objects.create(body, manager, resource=resource), f"POST {path}"
+                return self._sending.create(body, manager, resource=resource), f"POST {path}"
             except ClusterRefused as error:
                 if error.reason != "AlreadyExists":
                     raise
@@ -174,9 +236,7 @@ class Writer:
                 if creation.tolerates_existing(key):
                     # The cluster made it by itself once its namespace was there: bring that one to what is wanted.
                     changed = creation.for_update(comparison.target, live, resource)
-                    return self._session.objects.replace(
-                        changed, manager, resource=resource
-                    ), f"PUT {path}/{key.name}"
+                    return self._sending.replace(changed, manager, resource=resource), f"PUT {path}/{key.name}"
                 raise _moved(key, comparison, "exists by now") from error
             except ClusterUnreachable as error:
                 if not outcome_unknown(error):
@@ -202,7 +262,7 @@ class Writer:
             body, _ = self._owners.resolve(creation.for_update(comparison.target, live, resource))
             manager = ownership.best_manager(wanted, live)
             try:
-                made = self._session.objects.replace(body, manager, resource=resource)
+                made = self._sending.replace(body, manager, resource=resource)
             except ClusterRefused as error:
                 if error.reason == "Conflict":
                     continue  # a status, or somebody's change: the next look tells which
@@ -254,7 +314,7 @@ class Writer:
         for _ in range(_MOST_TRIES):
             self._pause()
             try:
-                self._session.objects.delete(
+                self._sending.delete(
                     resource,
                     key.namespace,
                     key.name,
@@ -308,12 +368,8 @@ class Writer:
         patch = ownership.managers_patch(wanted, made)
         if patch is None:
             return made, ""
-        metadata = made["metadata"]
-        manager = ownership.best_manager(wanted)
         try:
-            owned = self._session.objects.patch(
-                resource, metadata.get("namespace", ""), metadata["name"], patch, field_manager=manager
-            )
+            owned = self._write_managers(resource, made, patch, ownership.best_manager(wanted))
         except ClusterRefused as error:
             if error.http_status == 404:
                 return made, ""  # its controller took it away at once; reading back tells
@@ -323,6 +379,21 @@ class Writer:
                 raise
             return made, ""
         return owned, ""
+
+    def _write_managers(self, resource: Resource, made: Body, patch: Body, manager: str) -> Body:
+        """A PUT costs the server two thirds of what a merge patch costs (see docs/benchmarks.md). It is refused once
+        the object moved, so it is for kinds without a status, which no controller writes to at once."""
+        metadata = made["metadata"]
+        if not resource.has_status:
+            whole = {**made, "metadata": {**metadata, **patch["metadata"]}}
+            try:
+                return self._sending.replace(whole, manager, resource=resource)
+            except ClusterRefused as error:
+                if error.http_status == 404:
+                    raise
+        return self._sending.patch(
+            resource, metadata.get("namespace", ""), metadata["name"], patch, field_manager=manager
+        )
 
     # ── owners that came later ────────────────────────────────────────────────────────────────────────────
 
@@ -345,7 +416,7 @@ class Writer:
             patch = {"metadata": {"uid": live["metadata"]["uid"], "ownerReferences": references}}
             manager = ownership.best_manager(wanted, live)
             try:
-                made = self._session.objects.patch(resource, key.namespace, key.name, patch, field_manager=manager)
+                made = self._sending.patch(resource, key.namespace, key.name, patch, field_manager=manager)
                 self._own(resource, made, wanted)
             except ClusterRefused:
                 continue

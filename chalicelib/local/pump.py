@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.errors import MainstayError
-from chalicelib.services.traces import places
+from chalicelib.domain.traces import places
 
 if TYPE_CHECKING:
     from chalicelib.engine.engine import Engine

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from chalicelib.domain.errors import Damaged, NotFound
 from chalicelib.domain.operation import Operation
@@ -106,6 +107,12 @@ class Operations:
             plain = self._read(application, part)
             if plain:
                 yield from plain.removesuffix(b"\n").split(b"\n")
+
+    def update_at(
+        self, application: str, operation: str, change: Callable[[Operation, datetime], Operation | None]
+    ) -> Operation:
+        """The same, where `change` is told the storage's time of the read it rests on."""
+        return self._documents.update_at(layout.operation(application, operation), Operation, change)
 
     def list(self, application: str, *, before: str = "", limit: int | None = None) -> list[str]:
         """Ids of an application's operations, newest first: those older than `before`, at most `limit`."""

@@ -30,7 +30,7 @@ from chalicelib.entrypoints.api.problems import problems_of
 from chalicelib.services.access import Asker
 from chalicelib.services.bundle import Services
 from chalicelib.services.models import OperationView
-from chalicelib.services.traces import places
+from chalicelib.domain.traces import places
 
 _log = logging.getLogger("mainstay.api")
 
