@@ -1,7 +1,8 @@
 """Which workloads are ready, and why the others are not: from lists only, no request for each object.
 
 The rules are pure functions of listed objects. A workload's `ready` counts what is ready *and* of its newest
-template, so that a rollout that hangs is not taken for health because the old pods still run.
+template, so that a rollout that hangs is not taken for health because the old pods still run. The reasons are kept
+where nothing is encrypted, so they hold no words that can quote a pod's template or what a command printed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from chalicelib.cluster.client import Client
 from chalicelib.cluster.discovery import Discovery
 from chalicelib.cluster.listing import Ended, Listing, Page, Restarted, each_parallel
+from chalicelib.cluster.quoting import denied_by, quotes_nothing
 from chalicelib.domain.application import WorkloadHealth
 from chalicelib.domain.objects import Body
 
@@ -24,6 +26,15 @@ KINDS = (
     ("batch", "Job"),
     ("", "Pod"),
 )
+
+#: Reasons of a waiting container whose messages are about images, and about the names of what is missing. Others
+#: quote command lines, and what a hook printed.
+_SPEAKABLE = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"}
+)
+
+#: Reasons of conditions whose messages are the controllers' own.
+_OWN_WORDS = frozenset({"MinimumReplicasUnavailable", "ProgressDeadlineExceeded"})
 
 #: Reasons of a waiting container that are no fault: it is on its way.
 _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
@@ -181,8 +192,16 @@ def _reason(body: Body, pods: Sequence[Body]) -> str:
     for condition in (body.get("status") or {}).get("conditions") or []:
         bad = "True" if condition.get("type") == "ReplicaFailure" else "False"
         if condition.get("status") == bad and condition.get("message"):
-            return str(condition["message"])
+            return _complaint(condition)
     return "its pods are not there yet" if not problems else "not ready yet"
+
+
+def _complaint(condition: Mapping[str, Any]) -> str:
+    """A condition's message, unless it can quote the template: those repeat what the API server said of a pod."""
+    said, reason = str(condition["message"]), str(condition.get("reason") or "")
+    if reason in _OWN_WORDS or quotes_nothing(said):
+        return said
+    return f"{denied_by(said) or reason or condition.get('type')} (its status says more)"
 
 
 def _belongs(pod: Body, owner: Body) -> bool:
@@ -225,7 +244,7 @@ def _waiting(waiting: Mapping[str, Any], last: Mapping[str, Any]) -> str:
     reason = str(waiting.get("reason") or "")
     if reason in _STARTING:
         return ""
-    said = str(waiting.get("message") or "")
+    said = str(waiting.get("message") or "") if reason in _SPEAKABLE else ""
     if reason == "CrashLoopBackOff" and last:
         said = f"it ended with exit code {last.get('exitCode')}"
     return f"{reason} ({said[:300]})" if said else reason

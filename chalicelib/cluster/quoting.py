@@ -64,7 +64,7 @@ def quotes_nothing(said: str, code: int = 403) -> bool:
         return bool(_NOT_ASKED.search(said)) and _ANSWERED not in said and "denied" not in said
     if code in _ABOUT_THE_OBJECT:
         return True
-    return bool(_PLUMBING.search(said) or _ADMISSION.search(said))
+    return bool((_ADMISSION if code == 403 else _PLUMBING).search(said))
 
 
 def denied_by(said: str) -> str:

@@ -48,7 +48,7 @@ def check(client: Client, *, namespaces: Iterable[str] = (), seconds: float = MO
     except ClusterError as error:
         # A refusal is an answer: the server is there, though not for these credentials.
         answer["reachable"] = answer["reachable"] or isinstance(error, ClusterRefused)
-        answer["error"] = error.as_json()
+        answer["error"] = error.public().as_json()
     return answer
 
 

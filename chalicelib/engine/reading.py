@@ -161,7 +161,7 @@ def _gap(listing: Listing, error: MainstayError) -> Gap | None:
             kind=resource.kind,
             namespace=listing.namespace,
             status=error.http_status,
-            message=error.message,
+            message=error.public().message,
         )
     raise error
 

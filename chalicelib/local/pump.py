@@ -83,7 +83,7 @@ class Pump:
                 self._take_due()
                 pause = self._interval
             except MainstayError as error:
-                _log.warning("cannot look for work: %s", error.message)
+                _log.warning("cannot look for work: %s", error.public().message)
                 pause = PAUSE
             except Exception as error:  # noqa: BLE001 - the pump must outlive whatever it meets
                 _log.error("unexpected %s while looking for work\n%s", type(error).__name__, places(error))
@@ -111,7 +111,7 @@ class Pump:
         try:
             self._engine.handle(entry, self._budget)
         except MainstayError as error:
-            _log.warning("will be tried again: %s", error.message)
+            _log.warning("will be tried again: %s", error.public().message)
             self._paused[entry.key] = time.monotonic() + PAUSE
         except Exception as error:  # noqa: BLE001 - one entry must not stop the others
             _log.error("unexpected %s; will be tried again\n%s", type(error).__name__, places(error))

@@ -97,8 +97,9 @@ class Applications:
         try:
             return self._documents.write(asker, request.name, request.namespace, request.cluster)
         except ClusterError as error:
-            problem = Problem("namespace", error.message, hint="give a document instead, or ask again later")
-            raise Invalid(f"No document could be written from it: {error.message}", [problem]) from error
+            said = error.public().message
+            problem = Problem("namespace", said, hint="give a document instead, or ask again later")
+            raise Invalid(f"No document could be written from it: {said}", [problem]) from error
 
     def _cluster_of(self, asker: Asker, asked: str | None, document: Document) -> str:
         """The id of the cluster that request and document agree on."""
@@ -242,7 +243,7 @@ class Applications:
             namespaces = _namespaces(accepted(application.document).document)
             health = within(lambda: self._health(application.cluster, namespaces), "The cluster")
         except MainstayError as error:
-            return application, error.message
+            return application, error.public().message
         at: datetime = self._repository.now()
         changes = {"health": tuple(health), "observed_at": at}
         return self._repository.applications.update(

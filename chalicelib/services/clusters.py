@@ -218,7 +218,7 @@ def _status(record: ClusterRecord, client: Client) -> ClusterStatusView:
     try:
         seen = within(lambda: check(client, seconds=MOST_SECONDS - 0.5), "It")
     except MainstayError as failure:
-        seen = {"error": failure.as_json(), "server": client.connection.server}
+        seen = {"error": failure.public().as_json(), "server": client.connection.server}
     error = seen.get("error") or {}
     return ClusterStatusView(
         id=record.id,

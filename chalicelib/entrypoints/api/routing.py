@@ -26,11 +26,11 @@ from pydantic import BaseModel, ValidationError
 
 from chalicelib import bootstrap
 from chalicelib.domain.errors import Invalid, MainstayError, Malformed, Unauthenticated
+from chalicelib.domain.traces import places
 from chalicelib.entrypoints.api.problems import problems_of
 from chalicelib.services.access import Asker
 from chalicelib.services.bundle import Services
 from chalicelib.services.models import OperationView
-from chalicelib.domain.traces import places
 
 _log = logging.getLogger("mainstay.api")
 
@@ -141,7 +141,8 @@ def _answered(request: Request, declared: Declared, handler: Callable[..., Any],
     except MainstayError as error:
         response = refusal(error, request_id)
         if response.status_code >= 500:
-            _log.warning("%s %s: %s: %s [%s]", declared.method, declared.path, error.code, error.message, request_id)
+            said = error.public().message
+            _log.warning("%s %s: %s: %s [%s]", declared.method, declared.path, error.code, said, request_id)
     except Exception as error:  # noqa: BLE001 -- whatever it is, the asker gets the one shape and the log the trace
         # No `str(error)`: an unexpected error's words may repeat what was sent. The trace carries code lines only.
         _log.error(
@@ -200,7 +201,7 @@ def _response(answered: Any, status: int) -> Response:
 
 def refusal(error: MainstayError, request_id: str, headers: Mapping[str, str | list[str]] | None = None) -> Response:
     """The answer to a request that failed with `error`: the one error shape of the API."""
-    body = {"error": {**error.as_json(), "requestId": request_id}}
+    body = {"error": {**error.public().as_json(), "requestId": request_id}}
     more = {"WWW-Authenticate": 'Bearer realm="mainstay"'} if isinstance(error, Unauthenticated) else {}
     if error.status in {429, 503}:
         more["Retry-After"] = "5"

@@ -167,10 +167,31 @@ def test_a_workload_gives_the_reason_of_its_own_pods() -> None:
     assert found.message == "pod web-5d-x: container web: ImagePullBackOff"
 
 
+def failing(message: str, reason: str = "FailedCreate") -> dict:
+    condition = {"type": "ReplicaFailure", "status": "True", "reason": reason, "message": message}
+    return body("Deployment", "web", {"replicas": 1}, {"conditions": [condition]})
+
+
 def test_a_workload_without_pods_gives_its_conditions_reason() -> None:
-    conditions = [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: small"}]
-    assert (
-        only(body("Deployment", "web", {"replicas": 1}, {"conditions": conditions})).message
-        == "exceeded quota: small"
-    )
+    said = 'pods "web-1" is forbidden: exceeded quota: small, requested: pods=1, used: pods=3, limited: pods=3'
+    assert only(failing(said)).message == said
     assert only(body("Deployment", "web", {"replicas": 1})).message == "its pods are not there yet"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('Pod "web-1" is invalid: spec.containers[0].env[0].value: Invalid value: "hunter2"', "FailedCreate (its"),
+        ('admission webhook "guard.example.com" denied the request: hunter2 is weak', 'webhook "guard.example.com"'),
+    ],
+)
+def test_a_reason_never_quotes_a_pods_template(said: str, told: str) -> None:
+    message = only(failing(said)).message
+    assert told in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize("reason", ["RunContainerError", "CreateContainerError", "PostStartHookError"])
+def test_a_reason_never_quotes_a_command_line(reason: str) -> None:
+    said = "exec: [psql --password=hunter2]: not found"
+    assert only(pod("p", [waiting(reason, said)])).message == f"container web: {reason}"
