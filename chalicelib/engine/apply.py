@@ -68,6 +68,8 @@ def apply(
     """Carry out what the ledger does not know as done. Stops after the wave's running batch at the first failure,
     unless `keep_going`.
 
+    What is refused because others still take up the room is tried again when they have given it up.
+
     `wanted(keys)` reads the content to write. Raises what interrupts the whole operation; the outcomes known by
     then are in the ledger.
     """
@@ -79,15 +81,15 @@ def apply(
     ]
     total = sum(action.verb.writes for action in actions)
     with ThreadPoolExecutor(connections, thread_name_prefix="apply") as pool:
+        execution = _Execution(work, pool, phase, wanted, writer, ledger, applied, keep_going, total)
         for _, wave in itertools.groupby(todo, key=lambda item: item.action.wave):
             items = list(wave)
-            left = items
-            while left:
-                _wave(work, pool, left, phase, wanted, writer, ledger, applied, keep_going=keep_going, total=total)
-                left = _worth_another_try(left, applied)
-            if applied.failed and not keep_going:
+            execution.carry_out(items)
+            execution.try_again()
+            if execution.stops:
                 break
             _gate(session, work, items, applied)
+        execution.give_up_waiting()
     if not applied.failed or keep_going:
         done_before = [actions[number].object.key for number, entry in known.settled.items() if entry.mark == "done"]
         writer.adopt(wanted(done_before))
@@ -95,72 +97,96 @@ def apply(
     return applied
 
 
-def _wave(
-    work: Work,
-    pool: ThreadPoolExecutor,
-    wave: list[Numbered],
-    phase: str,
-    wanted: Callable[[Sequence[ObjectKey]], Iterable[tuple[ObjectKey, Body]]],
-    writer: Writer,
-    ledger: Ledger,
-    applied: Applied,
-    *,
-    keep_going: bool,
-    total: int,
-) -> None:
-    running: list[Future[LedgerEntry]] = []
-    try:
-        for batch in _batches(wave):
-            work.pause()
-            bodies = dict(wanted([item.action.object.key for item in batch if item.action.verb is not Verb.DELETE]))
-            ledger.intend([_intent(item, phase) for item in batch])
-            started = [
-                pool.submit(writer.perform, item.number, phase, item.action, bodies.get(item.action.object.key))
-                for item in batch
-            ]
-            finished, running = running, started
-            _collect(finished, ledger, applied)
-            work.report(len(applied.outcomes), total, "objects")
-            if applied.failed and not keep_going:
-                break
-        finished, running = running, []
-        _collect(finished, ledger, applied)
-    except BaseException:
-        # Join what runs before anything else is written: a frozen worker must not thaw in the middle of a request.
-        for future in running:
-            future.cancel()
-        _collect([future for future in running if not future.cancelled()], ledger, applied, quiet=True)
-        _flush_if_possible(ledger)
-        raise
+@dataclass(slots=True)
+class _Execution:
+    """Actions on their way."""
 
+    work: Work
+    pool: ThreadPoolExecutor
+    phase: str
+    wanted: Callable[[Sequence[ObjectKey]], Iterable[tuple[ObjectKey, Body]]]
+    writer: Writer
+    ledger: Ledger
+    applied: Applied
+    keep_going: bool
+    total: int
+    #: What was refused for want of room, with the refusal. In the ledger their intents are open.
+    waiting: dict[int, tuple[Numbered, LedgerEntry]] = field(default_factory=dict)
 
-def _worth_another_try(tried: list[Numbered], applied: Applied) -> list[Numbered]:
-    """Those that met an address or port which another of the wave may have given up meanwhile; they no longer count
-    as failed. None once a try brought nothing, or if anything else failed."""
-    taken = [item for item in tried if _was_taken(applied.outcomes.get(item.number))]
-    if len(taken) in {0, len(tried)} or len(taken) < len(applied.failed):
-        return []
-    for item in taken:
-        del applied.outcomes[item.number]
-    return taken
+    @property
+    def stops(self) -> bool:
+        """Whether something failed for good, and that is an end."""
+        return bool(self.applied.failed) and not self.keep_going
 
-
-def _was_taken(entry: LedgerEntry | None) -> bool:
-    return entry is not None and entry.mark == "failed" and services.is_taken(entry.message)
-
-
-def _collect(futures: list[Future[LedgerEntry]], ledger: Ledger, applied: Applied, *, quiet: bool = False) -> None:
-    interrupted: BaseException | None = None
-    for future in futures:
+    def carry_out(self, items: list[Numbered]) -> None:
+        """Do these, in parallel and in batches."""
+        running: list[tuple[Numbered, Future[LedgerEntry]]] = []
         try:
-            entry = future.result()
-        except MainstayError as error:
-            interrupted = interrupted or error
-            continue
-        applied.outcomes[entry.action] = entry
-        ledger.outcome([entry])
-    if interrupted is not None and not quiet:
-        raise interrupted
+            for batch in _batches(items):
+                self.work.pause()
+                keys = [item.action.object.key for item in batch if item.action.verb is not Verb.DELETE]
+                bodies = dict(self.wanted(keys))
+                self.ledger.intend([_intent(item, self.phase) for item in batch])
+                started = [(item, self._submit(item, bodies.get(item.action.object.key))) for item in batch]
+                finished, running = running, started
+                self._collect(finished)
+                self.work.report(len(self.applied.outcomes), self.total, "objects")
+                if self.stops:
+                    break
+            finished, running = running, []
+            self._collect(finished)
+        except BaseException:
+            # Join what runs before anything else is written: a frozen worker must not thaw in the middle of a
+            # request.
+            for _, future in running:
+                future.cancel()
+            self._collect([each for each in running if not each[1].cancelled()], quiet=True)
+            _flush_if_possible(self.ledger)
+            raise
+
+    def _submit(self, item: Numbered, body: Body | None) -> Future[LedgerEntry]:
+        return self.pool.submit(self.writer.perform, item.number, self.phase, item.action, body)
+
+    def _collect(self, futures: list[tuple[Numbered, Future[LedgerEntry]]], *, quiet: bool = False) -> None:
+        interrupted: BaseException | None = None
+        for item, future in futures:
+            try:
+                entry = future.result()
+            except MainstayError as error:
+                interrupted = interrupted or error
+                continue
+            if _wants_room(entry):
+                self.waiting[item.number] = (item, entry)
+                continue
+            self.waiting.pop(item.number, None)
+            self.applied.outcomes[entry.action] = entry
+            self.ledger.outcome([entry])
+        if interrupted is not None and not quiet:
+            raise interrupted
+
+    def try_again(self) -> None:
+        """Try what waits for room: one of them, and the others if that one found it."""
+        while self.waiting and not self.stops:
+            first, *others = (item for _, (item, _) in sorted(self.waiting.items()))
+            self.carry_out([first])
+            if first.number in self.waiting:
+                return
+            self.carry_out(others)
+
+    def give_up_waiting(self) -> None:
+        """Nobody gives up anything more: one last try of each, then it is a failure."""
+        if not self.stops:
+            self.carry_out([item for _, (item, _) in sorted(self.waiting.items())])
+        for number, (_, entry) in sorted(self.waiting.items()):
+            self.applied.outcomes[number] = entry
+            self.ledger.outcome([entry])
+        self.waiting.clear()
+
+
+def _wants_room(entry: LedgerEntry) -> bool:
+    """Whether it was refused for something that another object has and may give up: a place in a quota, an address,
+    a port."""
+    return entry.mark == "failed" and ("exceeded quota" in entry.message or services.is_taken(entry.message))
 
 
 def _flush_if_possible(ledger: Ledger) -> None:
@@ -194,6 +220,7 @@ def _gate(session: ClusterSession, work: Work, wave: list[Numbered], applied: Ap
         for item in wave
         if (item.action.object.group, item.action.object.kind) == _DEFINITION
         and item.action.verb in {Verb.CREATE, Verb.REPLACE}
+        and item.number in applied.outcomes
         and applied.outcomes[item.number].mark == "done"
     ]
     for name in names:
