@@ -16,8 +16,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from chalicelib.cluster import waiting
 from chalicelib.cluster.client import outcome_unknown
@@ -27,7 +27,7 @@ from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
 from chalicelib.domain.plan import Action, LedgerEntry, Verb
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.owners import Owners
-from chalicelib.engine.volumes import Volumes
+from chalicelib.engine.volumes import Kept, Volumes
 from chalicelib.planning import creation, ownership
 from chalicelib.planning.compare import Comparison, compare
 from chalicelib.planning.context import PlanContext
@@ -51,6 +51,8 @@ class Written:
     uid: str | None = None
     resource_version: str | None = None
     message: str = ""
+    #: For the ledger: what was done beside the object itself.
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 class _Sent(threading.local):
@@ -159,6 +161,7 @@ class Writer:
                 "resource_version_after": written.resource_version,
                 "request": written.request,
                 "message": written.message,
+                "memory": written.memory,
                 "duration_ms": _ms(started),
             }
         )
@@ -191,7 +194,7 @@ class Writer:
     # ── create ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _create(self, key: ObjectKey, resource: Resource, wanted: Body) -> Written:
-        claim = (resource.group, resource.kind) == _CLAIM
+        claim = _is_claim(resource)
         owned, said = self._owners.resolve(wanted)
         refused: ClusterRefused | None = None
         for candidate in creation.candidates(owned, self._context):
@@ -205,12 +208,11 @@ class Writer:
                 refused = error
                 continue
             made, ownership_note = self._own(resource, made, wanted)
-            if claim:
-                self._volumes.settle(made)
             self._owners.learn(key, made)
             if self._owners.waits(wanted):
                 self._orphans.append((resource, wanted))
-            return _written(request, made, _sentences(candidate.message, said, ownership_note))
+            volume_note = self._volumes.settle(key, self._pause) if claim else ""
+            return _written(request, made, _sentences(candidate.message, said, ownership_note, volume_note))
         assert refused is not None  # noqa: S101  # there is always one candidate
         raise refused
 
@@ -279,38 +281,57 @@ class Writer:
     def _delete(self, action: Action, resource: Resource) -> Written:
         key = action.object.key
         path = resource.object_path(key.namespace, key.name)
-        message = self._delete_planned(action, resource)
+        kept = self._delete_planned(action, resource)
         if action.live_uid is not None:
             self._wait_gone(resource, key, action.live_uid)
-        return Written(f"DELETE {path}", message=message)
+        return Written(f"DELETE {path}", message=kept.message, memory=kept.memory)
 
     def _replace(self, action: Action, resource: Resource, wanted: Body) -> Written:
         key = action.object.key
         live = self._read(resource, key)
-        message = ""
+        kept = Kept()
         if live is not None and live["metadata"]["uid"] != action.live_uid:
             comparison = self._compare(wanted, live, resource)
             if comparison.equal:
-                return _written("GET", live, "it was replaced already")
+                if self._owners.waits(wanted):
+                    self._orphans.append((resource, wanted))
+                said = self._volumes.settle(key, self._pause) if _is_claim(resource) else ""
+                return _written("GET", live, _sentences("It was replaced already.", said))
             raise _moved(key, comparison, "was replaced by another")
         if live is not None:
-            message = self._delete_planned(action, resource)
+            kept = self._delete_planned(action, resource)
             self._wait_gone(resource, key, live["metadata"]["uid"])
         written = self._create(key, resource, wanted)
         return Written(
             f"DELETE {resource.object_path(key.namespace, key.name)}, {written.request}",
             written.uid,
             written.resource_version,
-            _sentences(message, written.message),
+            _sentences(kept.message, written.message),
+            kept.memory,
         )
 
-    def _delete_planned(self, action: Action, resource: Resource) -> str:
+    def _delete_planned(self, action: Action, resource: Resource) -> Kept:
         """Delete the very object that was planned, and say what was kept of it."""
+        if not _is_claim(resource):
+            self._send_delete(action, resource)
+            return Kept()
+        key = action.object.key
+        live = self._read(resource, key)
+        if live is None:
+            return Kept()
+        _refuse_if_moved(action, live, resource)
+        kept = self._volumes.keep(live)
+        try:
+            self._send_delete(action, resource)
+        except (ClusterRefused, Conflict):
+            # The claim stays, so its volume goes back to the policy it had.
+            self._volumes.settle_now(key)
+            raise
+        return kept
+
+    def _send_delete(self, action: Action, resource: Resource) -> None:
         key = action.object.key
         version = action.live_resource_version
-        message = ""
-        if (resource.group, resource.kind) == _CLAIM:
-            message = self._volumes.keep(key)
         for _ in range(_MOST_TRIES):
             self._pause()
             try:
@@ -324,21 +345,18 @@ class Writer:
                 )
             except ClusterRefused as error:
                 if error.http_status == 404:
-                    return message
+                    return
                 if error.reason != "Conflict":
                     raise
             except ClusterUnreachable as error:
                 if not outcome_unknown(error):
                     raise
             else:
-                return message
+                return
             live = self._read(resource, key)
             if live is None:
-                return message
-            if live["metadata"]["uid"] != action.live_uid:
-                raise Conflict(f"{key} was replaced by another object between plan and apply. Make a new plan.")
-            if digest(normalise(copy_of(live), resource)).hex() != action.live_digest:
-                raise Conflict(f"{key} changed between plan and apply; it was not deleted. Make a new plan.")
+                return
+            _refuse_if_moved(action, live, resource)
             version = str(live["metadata"]["resourceVersion"])
         raise Conflict(f"{key} is being changed by somebody else all the time; it was not deleted.")
 
@@ -421,6 +439,19 @@ class Writer:
             except ClusterRefused:
                 continue
         self._orphans.clear()
+
+
+def _is_claim(resource: Resource) -> bool:
+    return (resource.group, resource.kind) == _CLAIM
+
+
+def _refuse_if_moved(action: Action, live: Body, resource: Resource) -> None:
+    """Before a delete: whether it is the very object, with the very content, that was planned."""
+    key = action.object.key
+    if live["metadata"]["uid"] != action.live_uid:
+        raise Conflict(f"{key} was replaced by another object between plan and apply. Make a new plan.")
+    if digest(normalise(copy_of(live), resource)).hex() != action.live_digest:
+        raise Conflict(f"{key} changed between plan and apply; it was not deleted. Make a new plan.")
 
 
 def _moved(key: ObjectKey, comparison: Comparison, what: str) -> Conflict:

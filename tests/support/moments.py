@@ -60,6 +60,11 @@ class Watch:
         #: Everything that happened, in order.
         self.happened: list[tuple[str, str]] = []
 
+    def add(self, moment: Moment, act: Callable[[], object]) -> None:
+        """Do something once, when a moment comes from now on."""
+        with self._lock:
+            self._left.append([moment.nth, moment, act])
+
     def __call__(self, what: str, name: str) -> None:
         due = []
         with self._lock:
