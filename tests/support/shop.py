@@ -89,9 +89,9 @@ def deploy(api: Api, namespace: str) -> None:
         create(api, namespace, kind, name, content)
 
 
-def damage(api: Api, namespace: str) -> None:
+def damage(api: Api, namespace: str, *, workload: bool = True) -> None:
     """Two objects changed, two removed, two added, and two that cannot be changed back in place: a restore has to
-    update, create, delete and replace."""
+    update, create, delete and replace. Without `workload` it waits for no controller of the cluster."""
     api.patch(path("ConfigMap", namespace, "conf"), {"data": {"greeting": "bye", "new": "1"}})
     api.patch(path("Role", namespace, "reader"), {"rules": []})
     api.delete(path("Secret", namespace, "cred"))
@@ -100,6 +100,8 @@ def damage(api: Api, namespace: str) -> None:
     create(api, namespace, "Secret", "stray", {"stringData": {"a": "b"}})
     api.delete(path("RoleBinding", namespace, "reader"))
     create(api, namespace, "RoleBinding", "reader", _reader("another"))
+    if not workload:
+        return
     api.delete(path("Deployment", namespace, "web"))
     create(api, namespace, "Deployment", "web", {"spec": _workload("web2", "shop.test/web:2")})
 

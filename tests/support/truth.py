@@ -44,22 +44,18 @@ def _may_be(row: ResultRow | None, *, is_before: bool, is_wanted: bool, is_there
         return {
             "equal": is_wanted,
             "": is_wanted,
+            "unknown": is_wanted,
             "missing": not is_there,
             "present": is_there,
             "differs": is_there and not is_wanted,
         }[row.verified]
     if row.outcome == "undone":
         return is_before
-    if row.outcome == "undo-failed":
+    if row.outcome in {"undo-failed", "not-undone"}:
         return not is_before
     if row.outcome == "failed":
         return is_before or (row.verified == "missing" and not is_there)
-    return row.outcome == "unknown" and (is_before or is_wanted)
-
-
-def assert_as_before(site: Site, before: Objects) -> None:
-    """Nothing is changed in the namespace."""
-    assert site.look() == before
+    return row.outcome == "left" or (row.outcome == "unknown" and (is_before or is_wanted))
 
 
 def assert_as(site: Site, wanted: Objects) -> None:
