@@ -108,8 +108,10 @@ def test_what_a_user_chose_is_not_exchanged_and_the_restore_is_undone(
         restored = scene.restore(version)
         assert restored.state is State.FAILED
         assert f"Service {scene.namespace}/web" in restored.message
-        assert (str(port) if field == "port" else address) in restored.message
-        assert "allocated" in restored.message
+        assert ("spec.ports[0].nodePort" if field == "port" else "spec.clusterIPs") in restored.message
+        told = restored.rows["Service/web"].message
+        assert (str(port) if field == "port" else address) in told
+        assert "already allocated" in told
         assert "Every change was undone." in restored.message
         assert restored.operation.outcome["undone"]
         assert scene.look() == before
