@@ -166,6 +166,7 @@ class Engine:
 
         It is removed only after the work is done, or after a later entry for the same thing was written.
         """
+        self._open()
         repository = self._repository
         name = str(entry.payload.get("operation", ""))
         operation = self._find(entry.application, name) if name else None
@@ -219,6 +220,7 @@ class Engine:
     def work(self, application: str, budget: Budget | None = None) -> bool:
         """Take the application's lane and run what stands in line, until nothing is left, another worker holds the
         lane, or the budget is over. Returns whether a wake entry of its own watches over what it leaves."""
+        self._open()
         budget = budget or Budget()
         holder = f"{self._process}-{secrets.token_hex(4)}"
         while not budget.over:
@@ -278,12 +280,17 @@ class Engine:
             self._repository.operations.update(application, current, change)
         self._let_go(application, lease, holder, None)
 
+    def _open(self) -> None:
+        """Raise `WrongKey` before any work is taken: this worker would only fail what others can finish."""
+        _ = self._repository.keyring
+
     def _let_go(self, application: str, lease: Lease, holder: str, again: Pending | None) -> None:
         lease.check()
         self._repository.lanes.release(application, lease.fence, holder, again)
 
     def run(self, application: str, operation: str, budget: Budget | None = None) -> None:
         """Run an operation that takes no lane. Twice at once is harmless: it changes nothing but its document."""
+        self._open()
         found = self._repository.operations.get(application, operation)
         if found.state.ended:
             return
