@@ -92,11 +92,12 @@ class DirectGateway:
         """Start a backup."""
         return self._ask(self._services.versions.backup, self._model("BackupRequest", body))
 
-    def versions(self, application: str, *, limit: int | None = None, label: str | None = None) -> Json:
+    def versions(
+        self, application: str, *, limit: int | None = None, label: str | None = None, safety: bool = False
+    ) -> Json:
         """The newest versions."""
-        return self._list(
-            self._services.versions.list, "VersionsQuery", {"appId": application, "label": label}, limit
-        )
+        query = {"appId": application, "label": label, "purpose": "all" if safety else "backup"}
+        return self._list(self._services.versions.list, "VersionsQuery", query, limit)
 
     def version(self, version: str) -> Json:
         """Everything about one version."""

@@ -36,8 +36,11 @@ class Gateway(Protocol):
     def backup(self, body: Json) -> Json:
         """Start a backup, `{id, name?, comment?, labels?}`: the operation."""
 
-    def versions(self, application: str, *, limit: int | None = None, label: str | None = None) -> Json:
-        """The newest `limit` versions (`None`: all) that a label selector lets through, newest first."""
+    def versions(
+        self, application: str, *, limit: int | None = None, label: str | None = None, safety: bool = False
+    ) -> Json:
+        """The newest `limit` versions (`None`: all) that a label selector lets through, newest first; with `safety`
+        also those that restores made of what they were about to change."""
 
     def version(self, version: str) -> Json:
         """Everything about one version."""

@@ -79,9 +79,12 @@ class HttpGateway:
         """`POST /app/backup`."""
         return self._ask("POST", "/app/backup", body=body)
 
-    def versions(self, application: str, *, limit: int | None = None, label: str | None = None) -> Json:
+    def versions(
+        self, application: str, *, limit: int | None = None, label: str | None = None, safety: bool = False
+    ) -> Json:
         """`GET /version/getAllVersionsOfApp`, as many pages as it takes."""
-        return self._list("/version/getAllVersionsOfApp", _given(appId=application, label=label), limit)
+        query = _given(appId=application, label=label, purpose="all" if safety else None)
+        return self._list("/version/getAllVersionsOfApp", query, limit)
 
     def version(self, version: str) -> Json:
         """`GET /version/selectVersion`."""

@@ -53,7 +53,7 @@ def find_version(gateway: Gateway, text: str, application: Json | None = None) -
     found = [
         version
         for each in applications
-        for version in gateway.versions(each["id"])["items"]
+        for version in gateway.versions(each["id"], safety=True)["items"]
         if _answers_to(version, text)
     ]
     named = [version for version in found if version.get("name") == text]

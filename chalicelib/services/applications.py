@@ -27,7 +27,7 @@ from chalicelib.services.models import (
     StatusView,
 )
 from chalicelib.services.refusals import invalid
-from chalicelib.services.state import newest_good, state_of, storage_used
+from chalicelib.services.state import newest, newest_good, state_of, storage_used
 
 if TYPE_CHECKING:
     from chalicelib.services.clusters import RegisteredClusters
@@ -216,7 +216,7 @@ class Applications:
             observed_at=found.observed_at,
             message=message,
             current_version=self._versions.noted(current),
-            newest_version=self._versions.noted(versions[0] if versions else None),
+            newest_version=self._versions.noted(newest(versions)),
             last_good_version=self._versions.noted(newest_good(versions)),
             last_proven_version=None,
             running_operation=running,

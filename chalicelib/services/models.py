@@ -246,6 +246,9 @@ class VersionsQuery(PageQuery):
     after: datetime | None = Field(None, description="Captured at this time or later.")
     before: datetime | None = Field(None, description="Captured before this time.")
     state: Literal["complete", "partial"] | None = None
+    purpose: Literal["backup", "safety", "all"] = Field(
+        "backup", description="Made by a backup, or by a restore of what it was about to change."
+    )
 
 
 class VersionChange(Request):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from chalicelib.domain.ids import new_id, parse_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.services import paging, views
 from chalicelib.services.access import Asker
+from chalicelib.services.living import refuse_ending
 from chalicelib.services.models import (
     OperationPage,
     OperationsQuery,
@@ -45,7 +47,13 @@ class Operations:
     # ── for the other services ──────────────────────────────────────────────────────────────────────────
 
     def start(self, asker: Asker, kind: OperationKind, application: str, arguments: dict[str, Any]) -> OperationView:
-        """Put an operation in line; a duplicate of one that waits already is that one."""
+        """Put an operation in line; a duplicate of one that waits already is that one.
+
+        `Conflict` if the application is being deleted. A deletion that comes in between the look and the line is
+        noticed too: then what was just started is stopped again.
+        """
+        if kind is not OperationKind.DELETE:
+            refuse_ending(self._repository, application)
         now = self._repository.now()
         operation = Operation(
             id=new_id("op", now),
@@ -55,7 +63,18 @@ class Operations:
             requested_by=asker.name,
             requested_at=now,
         )
-        return views.operation_view(self._engine.start(operation))
+        started = self._engine.start(operation)
+        if kind is not OperationKind.DELETE and started.id == operation.id:
+            self._stop_if_ending(asker, started)
+        return views.operation_view(started)
+
+    def _stop_if_ending(self, asker: Asker, started: Operation) -> None:
+        try:
+            refuse_ending(self._repository, started.application)
+        except Conflict:
+            with contextlib.suppress(Conflict):
+                self._engine.cancel(started.application, started.id, asker.name)
+            raise
 
     def find(self, operation: str) -> Operation:
         """The operation with this id; `NotFound` if there is none."""

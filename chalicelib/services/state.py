@@ -28,6 +28,11 @@ def state_of(application: Application, running: OperationView | None, *, unobser
     return "active"
 
 
+def newest(versions: Sequence[VersionView]) -> VersionView | None:
+    """The newest that was made as a backup; `versions` are newest first."""
+    return next((each for each in versions if each.purpose == "backup"), None)
+
+
 def newest_good(versions: Sequence[VersionView]) -> VersionView | None:
     """The newest complete version that was made as a backup; `versions` are newest first."""
     return next((each for each in versions if each.state == "complete" and each.purpose == "backup"), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.domain.errors import Conflict, Invalid, NotFound, Problem
 from chalicelib.domain.ids import parse_id
 from chalicelib.domain.labels import LabelSelector
-from chalicelib.domain.operation import OperationKind, State
+from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.domain.version import Manifest, Note
 from chalicelib.services import comparing, paging, views
 from chalicelib.services.access import Asker
+from chalicelib.services.living import refuse_ending
 from chalicelib.services.models import (
     BackupRequest,
     CompareQuery,
@@ -55,14 +57,15 @@ class Versions:
 
     def backup(self, asker: Asker, request: BackupRequest) -> OperationView:
         """Start a backup. Asked for twice while one waits in line, it is made once."""
-        application = self._living(request.id)
+        application = self._repository.applications.get(parse_id(request.id, "app")).id
         arguments = {"name": request.name, "comment": request.comment, "labels": dict(request.labels)}
         return self._operations.start(asker, OperationKind.BACKUP, application, arguments)
 
     def restore(self, asker: Asker, query: VersionQuery, request: RestoreRequest) -> OperationView:
         """Start a restore, or with `dryRun` only its plan."""
         manifest = self._manifest(query.version_id)
-        application = self._living(manifest.application)
+        application = manifest.application
+        refuse_ending(self._repository, application)
         self._refuse_elsewhere(asker, manifest, request)
         if request.dry_run:
             return self._plan(asker, application, manifest, request)
@@ -122,7 +125,7 @@ class Versions:
         return views.version_detail(manifest, note, cluster, document, self._kept_because(manifest, note))
 
     def list(self, asker: Asker, query: VersionsQuery) -> VersionPage:  # noqa: ARG002
-        """The versions of an application, newest first."""
+        """The versions of an application, newest first; those that restores made for themselves only if asked for."""
         application = self._repository.applications.get(parse_id(query.app_id, "app")).id
         labels = _selector(query.label)
         before = paging.after(query.next)
@@ -170,6 +173,8 @@ class Versions:
         note = self._repository.notes.update(
             manifest.application, manifest.version, lambda found: found.model_copy(update=changes)
         )
+        if note.hold:
+            self._manifest(query.version_id)  # nobody is told that it is held if it went meanwhile
         return views.version_view(manifest, note, self._clusters.name_of(manifest.cluster))
 
     def delete(self, asker: Asker, query: VersionDeletionQuery) -> VersionEnded:
@@ -197,21 +202,20 @@ class Versions:
                 operation = self._repository.operations.get(manifest.application, identifier)
             except NotFound:
                 continue
-            named = {operation.arguments.get("version"), operation.checkpoint.get("safetyVersion")}
-            if not operation.state.ended and manifest.version in named:
+            if not operation.state.ended and manifest.version in self._needs(operation):
                 raise Conflict(f"{manifest.version} is needed by {operation.id}, which is {operation.state}.")
 
-    # ── below ───────────────────────────────────────────────────────────────────────────────────────────
+    def _needs(self, operation: Operation) -> frozenset[object]:
+        """The versions an operation reads: what it restores, what it goes back to if it fails, and (an undo) what
+        the restore it undoes was to go back to."""
+        own = {operation.arguments.get("version")} | _safety(operation)
+        undone = operation.arguments.get("restore")
+        if undone is not None:
+            with contextlib.suppress(NotFound):
+                own |= _safety(self._repository.operations.get(operation.application, str(undone)))
+        return frozenset(own)
 
-    def _living(self, application: str) -> str:
-        found = self._repository.applications.get(parse_id(application, "app"))
-        if found.status in {"deleting", "deleted"}:
-            raise Conflict(f"{found.name} is being deleted, or was.")
-        lane = self._repository.lanes.read(found.id)
-        kinds = [] if lane is None else [lane.kind, *(line.kind for line in lane.pending)]
-        if OperationKind.DELETE in kinds:
-            raise Conflict(f"{found.name} is about to be deleted.")
-        return found.id
+    # ── below ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _manifest(self, version: str) -> Manifest:
         application = self._repository.locations.find(parse_id(version, "ver"))
@@ -260,9 +264,16 @@ class Versions:
         return reasons
 
 
+def _safety(operation: Operation) -> set[object]:
+    """The version of what was before: named before it is sealed, and once more when it is."""
+    known = operation.checkpoint
+    return {known.get("safetyVersion"), known.get("safetyDraft")} - {None}
+
+
 def _matches(version: VersionView, query: VersionsQuery) -> bool:
     return (
-        (query.state is None or version.state == query.state)
+        (query.purpose in {"all", version.purpose})
+        and (query.state is None or version.state == query.state)
         and (query.after is None or version.captured_at >= query.after)
         and (query.before is None or version.captured_at < query.before)
     )

@@ -164,7 +164,7 @@ def delete(session: Session, *, application: str, keep_versions: bool, yes: bool
     """Delete an application and, unless they are kept, its versions."""
     found = find_application(session.gateway, application)
     if not yes:
-        count = 0 if keep_versions else len(session.gateway.versions(found["id"])["items"])
+        count = 0 if keep_versions else len(session.gateway.versions(found["id"], safety=True)["items"])
         lost = f" and its {count} version{'' if count == 1 else 's'}" if count else ""
         agree(session, f"Delete {found['name']}{lost}?", yes=False)
     operation = session.gateway.delete(found["id"], keep_versions=keep_versions)

@@ -48,11 +48,11 @@ def backup(
 @command(
     "versions",
     short_help="The versions of an application, newest first.",
-    then="""Versions marked `before restore` were made by one, of what it was about to change:
-    `{program} undo` uses them.""",
+    then="""With --all those come too that are marked `before restore`: a restore made them of what it was about to
+    change, and `{program} undo` uses them.""",
     examples=[
         ("The newest twenty", "{program} versions shop"),
-        ("All of them, ids only", "{program} versions shop --all -q"),
+        ("Every version there is, ids only", "{program} versions shop --all -q"),
         ("Those with a label", "{program} versions shop --label stage=prod"),
     ],
 )
@@ -61,12 +61,13 @@ def backup(
     "--label", "labels", multiple=True, metavar="SELECTOR", help="Such as stage=prod or !draft; may be repeated."
 )
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
-@click.option("--all", "everything", is_flag=True, help="All of them.")
+@click.option("--all", "everything", is_flag=True, help="All of them, those made before restores too.")
 def versions(session: Session, *, application: str, labels: tuple[str, ...], limit: int, everything: bool) -> None:
     """The versions of an application, newest first."""
     found = find_application(session.gateway, application)
     bound = None if everything else limit
-    answer = session.gateway.versions(found["id"], limit=bound and bound + 1, label=",".join(labels) or None)
+    label = ",".join(labels) or None
+    answer = session.gateway.versions(found["id"], limit=bound and bound + 1, label=label, safety=everything)
     items = answer["items"][:bound]
 
     def render() -> Any:

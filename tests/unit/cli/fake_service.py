@@ -376,7 +376,8 @@ class FakeService:
             case "DELETE", ["app", _]:
                 return self._start(DELETE)
             case "GET", ["version", "getAllVersionsOfApp"]:
-                return 200, self._page(self.versions, query)
+                wanted = query.get("purpose", "backup")
+                return 200, self._page([each for each in self.versions if wanted in {"all", each["purpose"]}], query)
             case "GET", ["version", "selectVersion"]:
                 found = [each for each in self.versions if each["id"] == query["versionId"]]
                 return self._one([detail(each) for each in found])

@@ -126,7 +126,7 @@ def test_the_waiting_survives_a_restart_of_the_server(mainstay: Mainstay, servic
 
 
 def test_json_is_what_the_api_answers(mainstay: Mainstay, service: FakeService) -> None:
-    said = mainstay("versions", "shop", "--output", "json")
+    said = mainstay("versions", "shop", "--all", "--output", "json")
     assert json.loads(said.out) == {"items": service.versions}
     assert said.err == ""
     assert json.loads(mainstay("show", NEW, "-o", "json").out) == fake.detail(service.versions[1])
@@ -146,10 +146,16 @@ def test_shared_options_work_before_and_after_the_command(mainstay: Mainstay) ->
 
 
 def test_versions_are_bounded_and_say_so(mainstay: Mainstay, service: FakeService) -> None:
-    said = mainstay("versions", "shop", "--limit", "2", "-q")
-    assert said.out.split() == [each["id"] for each in service.versions[:2]]
-    assert "There are more" in mainstay("versions", "shop", "--limit", "2").err
-    assert "There are more" not in mainstay("versions", "shop", "--limit", "3").err
+    said = mainstay("versions", "shop", "--limit", "1", "-q")
+    assert said.out.split() == [NEW]
+    assert "There are more" in mainstay("versions", "shop", "--limit", "1").err
+    assert "There are more" not in mainstay("versions", "shop", "--limit", "2").err
+
+
+def test_versions_that_restores_made_are_shown_to_who_asks_for_all(mainstay: Mainstay, service: FakeService) -> None:
+    assert mainstay("versions", "shop", "-q").out.split() == [NEW, OLD]
+    assert mainstay("versions", "shop", "--all", "-q").out.split() == [each["id"] for each in service.versions]
+    assert mainstay("show", "01kb3333", "-q").out.split() == [service.versions[0]["id"]]
 
 
 def test_labels_are_left_to_the_service(mainstay: Mainstay, service: FakeService) -> None:

@@ -6,13 +6,14 @@ import pytest
 
 from chalicelib.domain.application import WorkloadHealth
 from chalicelib.domain.errors import ClusterNotConfigured, Conflict, Invalid, Malformed, NotFound
-from chalicelib.domain.operation import OperationKind, State
+from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.services.models import (
     ApplicationChange,
     ApplicationRegistration,
     BackupRequest,
     DeletionQuery,
     PageQuery,
+    RestoreRequest,
     StatusQuery,
     VersionChange,
     VersionQuery,
@@ -134,6 +135,37 @@ def test_an_application_that_is_being_deleted_takes_no_more_orders(built: House)
         built.services.versions.backup(built.asker, BackupRequest(id=application))
 
 
+def test_an_application_whose_deletion_stands_in_line_takes_no_more_orders(built: House) -> None:
+    application = built.registered("shop")
+    version = built.version(application)
+    restore = built.services.versions.restore(built.asker, VersionQuery(version_id=version), RestoreRequest())
+    built.engine.change(restore.id, state=State.SUCCEEDED)
+    built.services.applications.delete(built.asker, application, DeletionQuery())
+    with pytest.raises(Conflict, match="about to be deleted"):
+        built.services.versions.backup(built.asker, BackupRequest(id=application))
+    with pytest.raises(Conflict, match="about to be deleted"):
+        built.services.versions.restore(built.asker, VersionQuery(version_id=version), RestoreRequest(dry_run=True))
+    with pytest.raises(Conflict, match="about to be deleted"):
+        built.services.operations.undo(built.asker, restore.id)
+
+
+def test_an_order_that_came_beside_a_deletion_is_stopped(built: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    application = built.registered("shop")
+    start = built.engine.start
+
+    def late(operation: Operation) -> Operation:
+        if operation.kind is not OperationKind.DELETE:
+            built.services.applications.delete(built.asker, application, DeletionQuery())
+        return start(operation)
+
+    monkeypatch.setattr(built.engine, "start", late)
+    with pytest.raises(Conflict, match="about to be deleted"):
+        built.services.versions.backup(built.asker, BackupRequest(id=application))
+    backup = built.engine.started[-1]
+    assert backup.kind is OperationKind.BACKUP
+    assert built.engine.cancelled == [(backup.id, "admin")]
+
+
 def test_a_deleted_application_is_not_there(built: House) -> None:
     application = built.registered("shop")
     built.repository.applications.update(application, lambda found: found.model_copy(update={"status": "deleted"}))
@@ -189,14 +221,14 @@ def test_status_tells_what_is_being_done_before_anything_else(built: House) -> N
     assert status.running_operation.id == operation.id
 
 
-def test_status_knows_newest_and_last_good_apart(built: House) -> None:
+def test_status_knows_newest_and_last_good_apart_and_counts_backups_only(built: House) -> None:
     application = built.registered("shop")
     good = built.version(application)
     partial = built.version(application, complete=False)
     safety = built.version(application, purpose="safety")
     status = built.services.applications.status(built.asker, application, StatusQuery())
     assert status.newest_version is not None
-    assert status.newest_version.id == safety != partial
+    assert status.newest_version.id == partial != safety
     assert status.last_good_version is not None
     assert status.last_good_version.id == good
     assert status.storage_used == 210

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chalicelib.domain.errors import Conflict, Invalid, Malformed, NotFound
@@ -109,6 +111,7 @@ def test_versions_come_newest_first_and_filtered(built: House) -> None:
     first = built.version(application)
     second = built.version(application, complete=False)
     third = built.version(application)
+    safety = built.version(application, purpose="safety")
     query = VersionQuery(version_id=first)
     built.services.versions.update(built.asker, query, VersionChange(labels={"release": "1"}))
 
@@ -117,6 +120,8 @@ def test_versions_come_newest_first_and_filtered(built: House) -> None:
         return [item.id for item in page.items]
 
     assert ids() == [third, second, first]
+    assert ids(purpose="safety") == [safety]
+    assert ids(purpose="all") == [safety, third, second, first]
     assert ids(state="partial") == [second]
     assert ids(label="release=1") == [first]
     assert ids(label="!release") == [third, second]
@@ -185,6 +190,41 @@ def test_a_version_is_not_taken_away_under_a_restore(built: House) -> None:
         built.services.versions.delete(built.asker, VersionDeletionQuery(version_id=version))
     built.engine.change(restore.id, state=State.SUCCEEDED)
     assert built.services.versions.delete(built.asker, VersionDeletionQuery(version_id=version)).deleted
+
+
+@pytest.mark.parametrize("known", ["safetyVersion", "safetyDraft"])
+def test_the_version_a_restore_would_go_back_to_is_not_taken_away_under_it_or_its_undo(
+    built: House, known: str
+) -> None:
+    application = built.registered()
+    version, safety = built.version(application), built.version(application, purpose="safety")
+    restore = built.services.versions.restore(built.asker, VersionQuery(version_id=version), RestoreRequest())
+    built.engine.change(restore.id, state=State.RUNNING, checkpoint={known: safety})
+    query = VersionDeletionQuery(version_id=safety)
+    with pytest.raises(Conflict, match=restore.id):
+        built.services.versions.delete(built.asker, query)
+    built.engine.change(restore.id, state=State.SUCCEEDED)
+    undo = built.services.operations.undo(built.asker, restore.id)
+    with pytest.raises(Conflict, match=undo.id):
+        built.services.versions.delete(built.asker, query)
+    built.engine.change(undo.id, state=State.SUCCEEDED)
+    assert built.services.versions.delete(built.asker, query).deleted
+
+
+def test_nobody_is_told_that_a_version_is_held_which_went_meanwhile(
+    built: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = built.registered()
+    version = built.version(application)
+    update = built.repository.notes.update
+
+    def late(*arguments: Any) -> Any:
+        built.repository.versions(application).end(version, "somebody", "deleted by request")
+        return update(*arguments)
+
+    monkeypatch.setattr(built.repository.notes, "update", late)
+    with pytest.raises(NotFound, match="deleted by somebody"):
+        built.services.versions.update(built.asker, VersionQuery(version_id=version), VersionChange(hold=True))
 
 
 def test_an_unknown_version_is_not_found_and_a_wrong_id_is_malformed(built: House) -> None:
