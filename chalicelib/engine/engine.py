@@ -89,7 +89,10 @@ class Engine:
         lane = self._repository.lanes.read(operation.application)
         for pending in lane.pending if lane else ():
             if pending.kind is operation.kind:
-                found = self._repository.operations.get(operation.application, pending.operation)
+                try:
+                    found = self._repository.operations.get(operation.application, pending.operation)
+                except (NotFound, Damaged):
+                    continue  # whoever works off the line passes it over
                 if found.arguments == operation.arguments and not found.state.ended and not found.attempts:
                     return found
         return None
