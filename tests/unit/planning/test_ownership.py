@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from chalicelib.domain.objects import Body
-from chalicelib.planning.ownership import OURS, best_manager, managers_patch, merged_managers, same_managers
+from chalicelib.planning.ownership import (
+    NEVER,
+    OURS,
+    applied_whole,
+    best_manager,
+    managers_patch,
+    merged_managers,
+    same_managers,
+)
 from tests.unit.planning.samples import kept, make
 
 
@@ -70,3 +80,50 @@ def test_where_ownership_is_not_known_nothing_is_put_back() -> None:
         merged_managers(kept(make("ConfigMap")), make("ConfigMap", metadata={"managedFields": [entry("a", DATA)]}))
         == []
     )
+
+
+def test_what_one_manager_applied_whole_is_made_by_one_apply_that_cannot_change_another() -> None:
+    fields = {"f:data": {"f:a": {}}, "f:metadata": {"f:labels": {"f:x": {}}}}
+    stored = owned(entry("flux", fields, "Apply"), data={"a": "1"})
+    stored["metadata"]["labels"] = {"x": "1"}
+    body = {
+        **stored,
+        "metadata": {name: each for name, each in stored["metadata"].items() if name != "managedFields"},
+    }
+    made = applied_whole(stored, body)
+    assert made is not None
+    manager, applied = made
+    assert manager == "flux"
+    assert applied == {**body, "metadata": {**body["metadata"], "resourceVersion": NEVER}}
+
+
+def test_the_type_that_secrets_have_by_default_is_left_to_the_server() -> None:
+    stored = kept(make("Secret", data={"a": "MQ=="}, type="Opaque"))
+    stored["metadata"]["managedFields"] = [entry("flux", {"f:data": {"f:a": {}}}, "Apply")]
+    body = {**stored, "metadata": {"name": stored["metadata"]["name"]}}
+    made = applied_whole(stored, body)
+    assert made is not None
+    assert "type" not in made[1]
+    stored["metadata"]["managedFields"] = [entry("flux", {"f:data": {"f:a": {}}, "f:type": {}}, "Apply")]
+    made = applied_whole(stored, body)
+    assert made is not None
+    assert made[1]["type"] == "Opaque"
+
+
+@pytest.mark.parametrize(
+    ("entries", "why"),
+    [
+        ([entry("flux", {"f:data": {"f:a": {}}}, "Apply"), entry("x", LABEL)], "another manager"),
+        ([entry("flux", {"f:data": {"f:a": {}}})], "not applied"),
+        ([entry("flux", {"f:data": {"f:b": {}}}, "Apply")], "owns something else"),
+        ([entry("flux", {"f:data": {"f:a": {}, "f:b": {}}}, "Apply")], "owned what is not there"),
+        ([entry("flux", {"f:metadata": {"f:labels": {"f:x": {}}}}, "Apply")], "data of nobody's"),
+        ([entry("flux", {"f:data": {"f:a": {"k:{}": {}}}}, "Apply")], "a list by key"),
+        ([entry("flux", {"f:data": {"f:a": {}}}, "Apply", subresource="scale")], "a subresource"),
+        ([], "not known"),
+    ],
+)
+def test_everything_else_is_created(entries: list[dict[str, Any]], why: str) -> None:
+    stored = owned(*entries, data={"a": "1"})
+    body = {**stored, "metadata": {"name": stored["metadata"]["name"]}}
+    assert applied_whole(stored, body) is None, why
