@@ -302,7 +302,7 @@ def verify_rollback(work: Work) -> Finish:
     again = make(work, before_restore(work, work.operation.id), ask_server=False).plan
     rows, verified = results.of_rollback(work, again, written_by(work, work.operation.id).strangers)
     results.store(work, rows, "undone")
-    left = sum(row.outcome not in {"undone", "left"} for row in rows)
+    left = sum(row.outcome not in {"undone", "left", "failed"} for row in rows)
     strangers = sum(row.outcome == "left" for row in rows)
     consequence = "Every change was undone."
     if left:

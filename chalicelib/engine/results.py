@@ -96,7 +96,8 @@ def _row(number: int, action: Action, state: LedgerState) -> ResultRow:
 def of_rollback(work: Work, again: Plan, strangers: frozenset[ObjectKey]) -> tuple[list[ResultRow], dict[str, int]]:
     """One row per object that the restore wrote or tried to: whether it is again as it was before.
 
-    `strangers` stand where the restore had created something, and are somebody else's.
+    `strangers` stand where the restore had created something, and are somebody else's. What it tried to write and did
+    not (`failed`) stays as it was, or as somebody else made it.
     """
     entries = read_entries(work.repository, work.operation.application, work.operation.id)
     applied = state_of(entries, "apply")
@@ -106,6 +107,9 @@ def of_rollback(work: Work, again: Plan, strangers: frozenset[ObjectKey]) -> tup
     for _number, entry in sorted({**applied.open, **applied.settled}.items()):
         key = entry.object.key
         undo = undone.get(key)
+        if entry.mark == "failed" and not entry.wrote:
+            rows.append(_never_written(entry))
+            continue
         said = back.says(key)
         outcome = "left" if key in strangers else {"equal": "undone", "unknown": "unknown"}.get(said, "undo-failed")
         message = "Somebody else made it since; it was left as it is." if key in strangers else ""
@@ -123,6 +127,20 @@ def of_rollback(work: Work, again: Plan, strangers: frozenset[ObjectKey]) -> tup
             )
         )
     return rows, _count(rows)
+
+
+def _never_written(entry: LedgerEntry) -> ResultRow:
+    """What the cluster refused, or somebody else had changed: there is nothing to undo, and nothing is said of it but
+    why it failed."""
+    return ResultRow(
+        object=entry.object,
+        verb=entry.verb,
+        outcome="failed",
+        reason="rolled-back",
+        message=entry.message,
+        request=entry.request,
+        duration_ms=entry.duration_ms,
+    )
 
 
 def of_ledger(work: Work, done: Plan, *, undoing: bool) -> list[ResultRow]:
