@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -31,22 +32,29 @@ def own() -> Iterator[Cluster]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def sites(own: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
+    """Applications there, made before it is lost for the first time: each time its controllers come back later."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(open_site(own, tmp_path_factory.mktemp("own"))) for _ in range(6)]
+
+
 # ── the API server is killed and comes back ─────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("where", ["/apis/.*deployments", "/secrets"])
-def test_an_api_server_killed_during_a_capture_is_waited_for(own: Cluster, tmp_path: Path, where: str) -> None:
-    with open_site(own, tmp_path) as site:
-        objects = site.look()
-        outage = Outage(own)
-        done = site.run("backup", site.engine((Moment("read-asked", where), outage)))
-        outage.over()
-        assert outage.happened
-        assert (done.state, done.outcome["gaps"]) == (State.SUCCEEDED, [])
-        assert list(site.versions()) == site.sealed() == [done.outcome["version"]]
-        shop.damage(own.api, site.namespace, workload=False)
-        assert site.run("restore", version=done.outcome["version"]).state is State.SUCCEEDED
-        assert_as(site, objects)
+def test_an_api_server_killed_during_a_capture_is_waited_for(own: Cluster, sites: list[Site], where: str) -> None:
+    site = sites.pop()
+    objects = site.look()
+    outage = Outage(own)
+    done = site.run("backup", site.engine((Moment("read-asked", where), outage)))
+    outage.over()
+    assert outage.happened
+    assert (done.state, done.outcome["gaps"]) == (State.SUCCEEDED, [])
+    assert list(site.versions()) == site.sealed() == [done.outcome["version"]]
+    shop.damage(own.api, site.namespace, workload=False)
+    assert site.run("restore", version=done.outcome["version"]).state is State.SUCCEEDED
+    assert_as(site, objects)
 
 
 @pytest.mark.parametrize(
@@ -54,35 +62,35 @@ def test_an_api_server_killed_during_a_capture_is_waited_for(own: Cluster, tmp_p
     [Moment("write-asked", "", 2), Moment("write-allowed", "PUT", 1), Moment("write-answered", "POST", 1)],
     ids=str,
 )
-def test_an_api_server_killed_during_apply_is_waited_for(own: Cluster, tmp_path: Path, moment: Moment) -> None:
-    with open_site(own, tmp_path) as site:
-        version, wanted = site.backup(), site.look()
-        shop.damage(own.api, site.namespace, workload=False)
-        before, versions = site.look(), site.versions()
-        outage = Outage(own)
-        done = site.run("restore", site.engine((moment, outage)), version=version)
-        outage.over()
-        assert outage.happened
-        assert done.state is State.SUCCEEDED
-        assert_result_is_true(site, done, before, wanted)
-        assert_as(site, wanted)
-        assert_no_version_lost(site, versions)
+def test_an_api_server_killed_during_apply_is_waited_for(own: Cluster, sites: list[Site], moment: Moment) -> None:
+    site = sites.pop()
+    version, wanted = site.backup(), site.look()
+    shop.damage(own.api, site.namespace, workload=False)
+    before, versions = site.look(), site.versions()
+    outage = Outage(own)
+    done = site.run("restore", site.engine((moment, outage)), version=version)
+    outage.over()
+    assert outage.happened
+    assert done.state is State.SUCCEEDED
+    assert_result_is_true(site, done, before, wanted)
+    assert_as(site, wanted)
+    assert_no_version_lost(site, versions)
 
 
-def test_a_list_whose_continue_token_has_expired_is_captured_whole(own: Cluster, tmp_path: Path) -> None:
-    with open_site(own, tmp_path) as site:
-        for number in range(120):
-            shop.create(own.api, site.namespace, "ConfigMap", f"m{number:03d}", {"data": {"n": str(number)}})
-        objects = site.look()
-        forgetting = Moment("read-asked", r"/configmaps\?.*continue=")
-        done = site.run("backup", site.engine((forgetting, lambda: forget(own))))
-        assert (done.state, done.outcome["gaps"]) == (State.SUCCEEDED, [])
-        (content,) = site.versions().values()
-        assert sum(key.startswith("ConfigMap ") for key in content) == sum(
-            key.startswith("ConfigMap/") for key in objects
-        )
-        planned = site.run("plan", version=done.outcome["version"])
-        assert planned.outcome["empty"]
+def test_a_list_whose_continue_token_has_expired_is_captured_whole(own: Cluster, sites: list[Site]) -> None:
+    site = sites.pop()
+    for number in range(120):
+        shop.create(own.api, site.namespace, "ConfigMap", f"m{number:03d}", {"data": {"n": str(number)}})
+    objects = site.look()
+    forgetting = Moment("read-asked", r"/configmaps\?.*continue=")
+    done = site.run("backup", site.engine((forgetting, lambda: forget(own))))
+    assert (done.state, done.outcome["gaps"]) == (State.SUCCEEDED, [])
+    (content,) = site.versions().values()
+    assert sum(key.startswith("ConfigMap ") for key in content) == sum(
+        key.startswith("ConfigMap/") for key in objects
+    )
+    planned = site.run("plan", version=done.outcome["version"])
+    assert planned.outcome["empty"]
 
 
 # ── a part of it cannot be read ─────────────────────────────────────────────────────────────────────────────
