@@ -62,8 +62,8 @@ class Action(Stored):
 
     verb: Verb
     object: Identity
-    #: A stable code (`missing`, `differs`, `immutable`, `extra`, `in-the-way`, `terminating`; of a skip: `protected`,
-    #: `mode`, `incomplete`, `derived`, `finished`, `refused`, …) and a sentence.
+    #: A stable code (`missing`, `differs`, `immutable`, `extra`, `in-the-way`, `terminating`, `owner`; of a skip:
+    #: `protected`, `in-use`, `mode`, `incomplete`, `derived`, `finished`, `refused`, …) and a sentence.
     reason: str
     message: str = ""
     #: Actions of a lower wave are finished before this one starts.
@@ -79,6 +79,12 @@ class Action(Stored):
     propagation: Literal["Background", "Foreground", "Orphan"] = "Background"
     #: What will be felt, in sentences ("2 pods restart").
     effects: tuple[str, ...] = ()
+    #: Of a delete or replace: what it owns and must not take with it. Each of them has an action of its own.
+    dependents: tuple[Identity, ...] = ()
+    #: Of what is owned by such an object: the digest of its content without that owner (it may be met so), and, if
+    #: the reason is `owner`, the owner references (without uids) to give it back.
+    detached_digest: str | None = None
+    owners: tuple[dict[str, Any], ...] = ()
 
 
 class Plan(Stored):

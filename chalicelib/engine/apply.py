@@ -81,7 +81,8 @@ def apply(
     ]
     total = sum(action.verb.writes for action in actions)
     with ThreadPoolExecutor(connections, thread_name_prefix="apply") as pool:
-        execution = _Execution(work, pool, phase, wanted, writer, ledger, applied, keep_going, total)
+        places = {item.action.object.key: item for item in todo}
+        execution = _Execution(work, pool, phase, wanted, writer, ledger, applied, keep_going, total, places)
         for _, wave in itertools.groupby(todo, key=lambda item: item.action.wave):
             items = list(wave)
             execution.carry_out(items)
@@ -110,6 +111,8 @@ class _Execution:
     applied: Applied
     keep_going: bool
     total: int
+    #: What is to be done, by the object.
+    places: dict[ObjectKey, Numbered]
     #: What was refused for want of room, with the refusal. In the ledger their intents are open.
     waiting: dict[int, tuple[Numbered, LedgerEntry]] = field(default_factory=dict)
 
@@ -126,7 +129,7 @@ class _Execution:
                 self.work.pause()
                 keys = [item.action.object.key for item in batch if item.action.verb is not Verb.DELETE]
                 bodies = dict(self.wanted(keys))
-                self.ledger.intend([_intent(item, self.phase) for item in batch])
+                self.ledger.intend([entry for item in batch for entry in self._intents(item)])
                 started = [(item, self._submit(item, bodies.get(item.action.object.key))) for item in batch]
                 finished, running = running, started
                 self._collect(finished)
@@ -143,6 +146,14 @@ class _Execution:
             self._collect([each for each in running if not each[1].cancelled()], quiet=True)
             _flush_if_possible(self.ledger)
             raise
+
+    def _intents(self, item: Numbered) -> Iterator[LedgerEntry]:
+        """Its own, and those of what is to be detached from it: that is written to as well."""
+        yield _intent(item, self.phase)
+        for each in item.action.dependents:
+            dependent = self.places.get(each.key)
+            if dependent is not None and dependent.number not in self.applied.outcomes:
+                yield _intent(dependent, self.phase)
 
     def _submit(self, item: Numbered, body: Body | None) -> Future[LedgerEntry]:
         return self.pool.submit(self.writer.perform, item.number, self.phase, item.action, body)

@@ -22,7 +22,9 @@ from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Plan
 from chalicelib.domain.version import Gap
+from chalicelib.engine.claims import Claims
 from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.dependents import Attached, RowsOnly, live_row, owners_of
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.reading import Row, read
@@ -34,7 +36,6 @@ from chalicelib.planning import creation, ownership
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.context import PlanContext, autoscaled_by
 from chalicelib.planning.immutable import Refusal, understand
-from chalicelib.planning.join import LiveRow
 from chalicelib.planning.normalise import copy_of, digest, normalise
 from chalicelib.planning.only import Only
 from chalicelib.planning.plan import Question, make_plan
@@ -180,7 +181,7 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
     version_gaps = wanted.manifest.gaps if wanted.manifest and target.keys is None else ()
     plan = make_plan(
         (row for row in wanted.index if target.keys is None or row.key in target.keys),
-        (LiveRow(row.key, row.digest, row.uid, row.resource_version, row.standing) for row in live.rows),
+        (live_row(row) for row in live.rows),
         application=ground.application,
         version=target.version or "",
         mode=target.mode,
@@ -192,6 +193,7 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
         only=Only(target.only, context) if target.only else None,
         gaps=(*live.gaps, *version_gaps),
         ask_server=_DryRun(live) if ask_server else None,
+        attached=Attached(session, lambda: _owned(ground, target, live)),
     )
     return Planning(target, plan, wanted)
 
@@ -203,17 +205,26 @@ def _read_selection(ground: Ground, document: Document, wanted: Wanted) -> _Live
     return _Live(ground.session, ground.pause, reading.rows, reading.gaps, kept)
 
 
+def _owned(ground: Ground, target: Target, live: _Live) -> list[Row]:
+    """Where what goes may have dependents: the selection, even if the plan is for single objects."""
+    if target.keys is None:
+        return live.rows
+    selection = Selection(ground.document.spec.state.objects)
+    others = read(ground.session, selection, RowsOnly(), pause=ground.pause).rows
+    return [*(row for row in others if row.key not in target.keys), *live.rows]
+
+
 def _read_keys(ground: Ground, keys: frozenset[ObjectKey], wanted: Wanted) -> _Live:
     kept, rows = _Differing(wanted), []
     for key, resource, body in read_objects(ground.session, keys, ground.pause):
         metadata = body["metadata"]
         uid, version = metadata["uid"], metadata["resourceVersion"]
         standing = Reason.TERMINATING.value if metadata.get("deletionTimestamp") else ""
-        raw = orjson.dumps(body)
+        raw, owners = orjson.dumps(body), owners_of(body)
         content = normalise(body, resource)
         hashed = digest(content)
         kept.take(Listing(resource, key.namespace), key, content, hashed, raw)
-        rows.append(Row(key, hashed, uid, version, None, 0, standing))
+        rows.append(Row(key, hashed, uid, version, None, 0, standing, owners))
     rows.sort(key=lambda row: row.key)
     return _Live(ground.session, ground.pause, rows, [], kept)
 
@@ -229,6 +240,7 @@ def context_of(session: ClusterSession, document: Document, wanted: Wanted, live
         resources={(resource.group, resource.kind): resource for resource in discovery.resources},
         autoscaled=frozenset(_autoscaled(wanted, live)),
         volume_free=Volumes(session, "").is_free,
+        claim_held=Claims(session).held,
         terminating_namespaces=frozenset(_terminating(session, document)),
         exists=exists,
     )

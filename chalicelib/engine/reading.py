@@ -45,6 +45,8 @@ class Row(NamedTuple):
     token: int
     #: `""` for what belongs to a version; else why not (see `planning.join.LiveRow`).
     standing: str = ""
+    #: The uids of all its owners, controlling or not.
+    owners: tuple[str, ...] = ()
 
 
 class Visitor(Protocol):
@@ -145,10 +147,12 @@ def _page(
         owner, standing = controller_of(body), ""
         if owner is None and "ownerReferences" in metadata and controller_reference(body) is not None:
             standing = OWNED
+        owners = tuple(each.get("uid") or "" for each in metadata.get("ownerReferences") or ())
         raw = orjson.dumps(body) if visitor.keeps_raw else b""
         content = normalise(body, resource)
         hashed = digest(content)
-        rows.append(Row(key, hashed, uid, version, owner, visitor.take(listing, key, content, hashed, raw), standing))
+        token = visitor.take(listing, key, content, hashed, raw)
+        rows.append(Row(key, hashed, uid, version, owner, token, standing, owners))
 
 
 def _gap(listing: Listing, error: MainstayError) -> Gap | None:

@@ -81,6 +81,18 @@ class Volumes:
         except ClusterRefused as error:
             raise _cannot_keep(claim, name) if error.http_status == 403 else error from error
 
+    def cannot_keep(self, claim: ObjectKey) -> str:
+        """Why the volume behind a claim cannot be made to outlast it, as far as that is known before; else empty."""
+        live = self._session.objects.get(CLAIM, claim.namespace, claim.name)
+        name = (live or {}).get("spec", {}).get("volumeName")
+        if live is None or not name:
+            return ""
+        try:
+            self._volume_to_keep(live, name)
+        except Conflict as error:
+            return error.message
+        return ""
+
     def is_free(self, claim: ObjectKey, name: str) -> bool:
         """Whether a volume is there and may be bound to this claim."""
         volume = self._volume(name)

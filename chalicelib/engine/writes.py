@@ -25,6 +25,7 @@ from chalicelib.cluster.writing import Objects, PatchType, Propagation
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, Conflict, DeadlineExceeded, MainstayError
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
 from chalicelib.domain.plan import Action, LedgerEntry, Verb
+from chalicelib.engine import claims
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.volumes import Kept, Volumes
@@ -32,6 +33,7 @@ from chalicelib.planning import creation, ownership
 from chalicelib.planning.compare import Comparison, compare
 from chalicelib.planning.context import PlanContext
 from chalicelib.planning.normalise import copy_of, digest, normalise
+from chalicelib.planning.order import OWNER
 
 T = TypeVar("T")
 
@@ -39,6 +41,8 @@ T = TypeVar("T")
 _MOST_TRIES = 4
 #: How long one object may take to disappear, seconds.
 _DELETE_LIMIT = 120.0
+#: How long the pods that use a claim may take to stop once their workload is deleted, seconds.
+_UNUSED_LIMIT = 60.0
 
 _CLAIM = ("", "PersistentVolumeClaim")
 
@@ -158,7 +162,8 @@ class Writer:
             return entry.model_copy(
                 update={
                     "mark": "failed",
-                    "wrote": self._sent.wrote,
+                    # Its owner's action may have detached it before.
+                    "wrote": self._sent.wrote or action.detached_digest is not None,
                     "error": error.as_json(),
                     "request": error.request if isinstance(error, ClusterRefused) else "",
                     "message": error.message,
@@ -181,6 +186,8 @@ class Writer:
         resource = self._resource(action.object.key)
         if action.verb is Verb.DELETE:
             return self._delete(action, resource)
+        if action.reason == OWNER:
+            return self._attach(action, resource, wanted)
         if wanted is None:
             raise MainstayError(f"{action.object.key}: the plan wants it, but there is nothing to write.")
         if action.verb is Verb.CREATE:
@@ -279,9 +286,11 @@ class Writer:
             if live is None:
                 raise Conflict(f"{key} was deleted between plan and apply. Make a new plan.")
             comparison = self._compare(wanted, live, resource)
+            if self._owners.waits(wanted):
+                self._orphans.append((resource, wanted))
             if comparison.equal:
                 return _written(f"GET {path}", live, "it was equal already")
-            if digest(comparison.live).hex() != action.live_digest:
+            if digest(comparison.live).hex() not in {action.live_digest, action.detached_digest}:
                 raise _moved(key, comparison, "changed")
             body, _ = self._owners.resolve(creation.for_update(comparison.target, live, resource))
             manager = ownership.best_manager(wanted, live)
@@ -317,6 +326,7 @@ class Writer:
             if comparison.equal:
                 if self._owners.waits(wanted):
                     self._orphans.append((resource, wanted))
+                self._owners.learn(key, live)
                 said = self._volumes.settle(key, self._pause) if _is_claim(resource) else ""
                 return _written("GET", live, _sentences("It was replaced already.", said))
             raise _moved(key, comparison, "was replaced by another")
@@ -334,14 +344,17 @@ class Writer:
 
     def _delete_planned(self, action: Action, resource: Resource) -> Kept:
         """Delete the very object that was planned, and say what was kept of it."""
+        key = action.object.key
         if not _is_claim(resource):
+            self._detach(action)
             self._send_delete(action, resource)
             return Kept()
-        key = action.object.key
         live = self._read(resource, key)
         if live is None:
             return Kept()
         _refuse_if_moved(action, live, resource)
+        self._wait_unused(key)
+        self._detach(action)
         kept = self._volumes.keep(live)
         try:
             self._send_delete(action, resource)
@@ -381,6 +394,19 @@ class Writer:
             _refuse_if_moved(action, live, resource)
             version = str(live["metadata"]["resourceVersion"])
         raise Conflict(f"{key} is being changed by somebody else all the time; it was not deleted.")
+
+    def _wait_unused(self, claim: ObjectKey) -> None:
+        """A claim that a pod uses would be doomed and stay. Pods that the plan stops are given time to."""
+
+        def look() -> str:
+            return claims.in_use(
+                claims.users_of(self._session, claim, claims.pods_of(self._session, claim.namespace))
+            )
+
+        try:
+            waiting.until(look, f"{claim} to be unused", timeout=_UNUSED_LIMIT, between=self._pause)
+        except DeadlineExceeded as error:
+            raise Conflict(f"{claim} was not deleted. {error.details['missing']}") from error
 
     def _wait_gone(self, resource: Resource, key: ObjectKey, uid: str) -> None:
         waiting.until_deleted(
@@ -429,6 +455,85 @@ class Writer:
             return made, ""
         return owned, ""
 
+    # ── what must not go with its owner ───────────────────────────────────────────────────────────────────
+
+    def _detach(self, owner: Action) -> None:
+        """Before an owner is deleted: take the references to it out of everything that is not to go with it.
+
+        Of claims the volumes are kept as well: the controller of a StatefulSet may own them again at once.
+        """
+        for identity in owner.dependents:
+            key = identity.key
+            resource = self._resource(key)
+            for _ in range(_MOST_TRIES):
+                self._pause()
+                live = self._read(resource, key)
+                references = (live or {"metadata": {}})["metadata"].get("ownerReferences") or []
+                kept = [reference for reference in references if reference.get("uid") != owner.live_uid]
+                if live is None or len(kept) == len(references):
+                    break
+                if _is_claim(resource):
+                    self._keep_if_possible(live)
+                if self._own_by(resource, live, kept, None) is not None:
+                    break
+            else:
+                raise Conflict(f"{key} is being changed by somebody else all the time; its owner was not deleted.")
+
+    def _keep_if_possible(self, claim: Body) -> None:
+        try:
+            self._volumes.keep(claim)
+        except Conflict:
+            return  # it is detached, and stays with its volume; this was for safety
+
+    def _attach(self, action: Action, resource: Resource, wanted: Body | None) -> Written:
+        """Give an object that stayed its owners back, now that they were made anew."""
+        key = action.object.key
+        path = resource.object_path(key.namespace, key.name)
+        for _ in range(_MOST_TRIES):
+            self._pause()
+            live = self._read(resource, key)
+            if live is None or live["metadata"].get("deletionTimestamp"):
+                raise Conflict(f"{key} was deleted while its owner was. An undo makes it again.")
+            said = self._volumes.settle_now(key) if _is_claim(resource) else ""
+            live_references = live["metadata"].get("ownerReferences") or []
+            given = {"metadata": {"namespace": key.namespace, "ownerReferences": list(action.owners)}}
+            resolved, dropped = self._owners.resolve(given)
+            references = resolved["metadata"].get("ownerReferences") or []
+            uids = {reference["uid"] for reference in references}
+            names = {_named(reference) for reference in references}
+            if uids.issubset(reference.get("uid") for reference in live_references):
+                return _written(f"GET {path}", live, _sentences(action.message, dropped, said))
+            others = [reference for reference in live_references if _named(reference) not in names]
+            made = self._own_by(resource, live, [*others, *references], wanted)
+            if made is not None:
+                return _written(f"PATCH {path}", made, _sentences(action.message, dropped, said))
+        raise Conflict(f"{key} is being changed by somebody else all the time; its owner could not be given back.")
+
+    def _own_by(self, resource: Resource, live: Body, references: list[Body], wanted: Body | None) -> Body | None:
+        """Patch the owner references of an object that is as it was read; `None` if it is not."""
+        metadata = live["metadata"]
+        patch = {
+            "metadata": {
+                "uid": metadata["uid"],
+                "resourceVersion": metadata["resourceVersion"],
+                "ownerReferences": references or None,
+            }
+        }
+        manager = ownership.best_manager(wanted, live) if wanted is not None else ownership.OURS
+        try:
+            made = self._sending.patch(
+                resource, metadata.get("namespace", ""), metadata["name"], patch, field_manager=manager
+            )
+        except ClusterRefused as error:
+            if error.http_status in {404, 409}:
+                return None
+            raise
+        except ClusterUnreachable as error:
+            if not outcome_unknown(error):
+                raise
+            return None
+        return self._own(resource, made, wanted)[0] if wanted is not None else made
+
     # ── owners that came later ────────────────────────────────────────────────────────────────────────────
 
     def adopt(self, earlier: Iterable[tuple[ObjectKey, Body]]) -> None:
@@ -457,6 +562,10 @@ class Writer:
         self._orphans.clear()
 
 
+def _named(reference: Body) -> tuple[str, str, str]:
+    return str(reference.get("apiVersion")), str(reference.get("kind")), str(reference.get("name"))
+
+
 def _is_claim(resource: Resource) -> bool:
     return (resource.group, resource.kind) == _CLAIM
 
@@ -466,7 +575,7 @@ def _refuse_if_moved(action: Action, live: Body, resource: Resource) -> None:
     key = action.object.key
     if live["metadata"]["uid"] != action.live_uid:
         raise Conflict(f"{key} was replaced by another object between plan and apply. Make a new plan.")
-    if digest(normalise(copy_of(live), resource)).hex() != action.live_digest:
+    if digest(normalise(copy_of(live), resource)).hex() not in {action.live_digest, action.detached_digest}:
         raise Conflict(f"{key} changed between plan and apply; it was not deleted. Make a new plan.")
 
 

@@ -38,7 +38,7 @@ def of_replace(live: Body, wanted: Body) -> tuple[str, ...]:
 _REPLACED: dict[tuple[str, str], tuple[str, ...]] = {
     ("", "PersistentVolume"): ("The volume's object is made anew; what is stored in it is not touched.",),
     ("", "PersistentVolumeClaim"): (
-        "The claim is made anew; pods that use it stop first.",
+        "The claim is made anew.",
         "The old volume is kept, with its data.",
     ),
     ("", "Pod"): ("The pod is stopped and started anew.",),

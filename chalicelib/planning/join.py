@@ -25,6 +25,8 @@ class LiveRow(NamedTuple):
     uid: str
     resource_version: str
     standing: str = ""
+    #: The uids of all its owners, controlling or not.
+    owners: tuple[str, ...] = ()
 
 
 Pair = tuple[IndexRow | None, LiveRow | None]

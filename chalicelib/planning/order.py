@@ -52,6 +52,10 @@ _EARLY_DELETES = {
     Stage.WORKLOADS: 4,
 }
 
+#: The reason of an action that gives an object back the owners that were made anew: after everything is made.
+OWNER = "owner"
+_WITH_NEW_OWNER = 30
+
 _ADMISSION_GROUP = "admissionregistration.k8s.io"
 
 STAGES: Mapping[tuple[str, str], Stage] = {
@@ -151,6 +155,8 @@ def order(actions: Iterable[Action], rules: Sequence[After] = ()) -> Order:
 
 def _place(action: Action) -> int:
     stage = stage_of(action.object.group, action.object.kind)
+    if action.reason == OWNER:
+        return _WITH_NEW_OWNER
     if action.verb is not Verb.DELETE:
         return int(stage)
     early = _EARLY_DELETES.get(stage)

@@ -26,7 +26,7 @@ from chalicelib.domain.document import Restore
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Action, Identity, Plan, Verb
 from chalicelib.domain.version import Gap, IndexRow
-from chalicelib.planning import effects, immutable, services
+from chalicelib.planning import dependents, effects, immutable, services
 from chalicelib.planning.capture_rules import Reason, implied
 from chalicelib.planning.compare import Comparison, compare
 from chalicelib.planning.consent import Consent
@@ -80,13 +80,14 @@ def make_plan(
     only: Callable[[ObjectKey], bool] | None = None,
     gaps: Sequence[Gap] = (),
     ask_server: AskServer | None = None,
+    attached: dependents.Attached = lambda _going: (),
     rules: Sequence[After] = (),
 ) -> Plan:
     """What it takes to bring the live state to the version, in a mode (`exact`, `merge` or `missing`).
 
     Both streams come in the order of their keys; `ValueError` if they do not. `gaps` are what could not be read of
     either side; `only` restricts the plan to some objects; of `restore` the protected kinds are used. Without
-    `ask_server` the table of `immutable` must do.
+    `ask_server` the table of `immutable` must do. `attached` finds what is owned by what is deleted or replaced.
     """
     planner = _Planner(
         mode=mode,
@@ -102,6 +103,7 @@ def make_plan(
     planner.plan_missing()
     planner.plan_differing()
     planner.plan_extra()
+    planner.plan_dependents(attached)
     ordered = order(planner.actions, rules)
     actions = [action.model_copy(update={"wave": ordered.waves[action.object.key]}) for action in planner.actions]
     actions.sort(key=lambda action: (action.wave, action.object.key))
@@ -282,7 +284,7 @@ class _Planner:
         refusal: Refusal | None = None
         if isinstance(answer, Refusal):
             refusal = immutable.conclude(answer, live, target)
-        elif answer is not None and digest(answer) == digest(live):
+        elif answer is not None and digest(answer) == digest(live) and not _owners_differ(live, target):
             # The server fills in again what differs: defaults of a newer release, for one.
             self.kept += 1
             return
@@ -326,19 +328,20 @@ class _Planner:
             elif self.consent.lacks(row.key):
                 self._leave(row.key, "protected", "It is not in the version, and is protected.", row)
             else:
-                in_the_way = self._in_the_way(row.key)
-                self.actions.append(
-                    Action(
-                        verb=Verb.DELETE,
-                        object=Identity.of(row.key),
-                        reason="in-the-way" if in_the_way else "extra",
-                        message=f"It is not in the version. {in_the_way}".rstrip(),
-                        live_uid=row.uid,
-                        live_resource_version=row.resource_version,
-                        live_digest=row.digest.hex(),
-                        effects=effects.of_delete(row.key.group, row.key.kind),
-                    )
-                )
+                self.actions.append(self._delete(row))
+
+    def _delete(self, row: LiveRow) -> Action:
+        in_the_way = self._in_the_way(row.key)
+        return Action(
+            verb=Verb.DELETE,
+            object=Identity.of(row.key),
+            reason="in-the-way" if in_the_way else "extra",
+            message=f"It is not in the version. {in_the_way}".rstrip(),
+            live_uid=row.uid,
+            live_resource_version=row.resource_version,
+            live_digest=row.digest.hex(),
+            effects=effects.of_delete(row.key.group, row.key.kind),
+        )
 
     def _in_the_way(self, key: ObjectKey) -> str:
         """Why an extra object has to go before others can be made."""
@@ -346,6 +349,42 @@ class _Planner:
             return ""
         live = self.read_live(key)
         return "" if live is None else self._needs.met_by(live)
+
+    # ── what hangs together with what goes ──────────────────────────────────────────────────────────────
+
+    def plan_dependents(self, attached: dependents.Attached) -> None:
+        """Let nothing go unnoticed with its owner, and no claim be doomed that somebody uses."""
+        owned = {row.key for row in self._extra if row.standing == OWNED}
+        found, extra = dependents.left_behind(
+            self.actions,
+            attached,
+            lambda row: (
+                self.mode == "exact" and not self.gaps and row.key in owned and not self.consent.lacks(row.key)
+            ),
+        )
+        self.actions += [self._delete(row) for row in extra]
+        self._spare_claims_in_use()
+        planned = {action.object.key for action in self.actions}
+        self.actions = dependents.attach(self.actions, found, self.read_live)
+        extras = {row.key for row in self._extra}
+        # What was counted as kept is touched after all.
+        self.kept -= sum(
+            action.object.key not in planned | extras and hash(action.object.key) in self._known
+            for action in self.actions
+            if self.only is None or self.only(action.object.key)
+        )
+
+    def _spare_claims_in_use(self) -> None:
+        gone = frozenset(action.live_uid for action in self.actions if action.verb is Verb.DELETE and action.live_uid)
+        for number, action in enumerate(self.actions):
+            key = action.object.key
+            if action.verb in {Verb.DELETE, Verb.REPLACE} and key[:2] == _CLAIM:
+                why = self.context.claim_held(key, gone)
+                if why:
+                    self.left.setdefault("in-use", []).append(key)
+                    self.actions[number] = action.model_copy(
+                        update={"verb": Verb.SKIP, "reason": "in-use", "message": why, "effects": ()}
+                    )
 
     # ── what there is to say ────────────────────────────────────────────────────────────────────────────
 
@@ -395,6 +434,11 @@ class _Differing:
 
 
 _CANNOT_TELL = Refusal("", "", "cannot-tell")
+
+
+def _owners_differ(live: Body, target: Body) -> bool:
+    """A dry run cannot tell of owners that are made by the same plan."""
+    return bool(live["metadata"].get("ownerReferences") != target["metadata"].get("ownerReferences"))
 
 
 def _is_implied(row: LiveRow) -> bool:

@@ -19,6 +19,7 @@ WHY_LEFT: dict[str, str] = {
 _WARNINGS = {
     "protected": "Protected, and left as it is: {objects}. Consent to {kinds} to have it deleted or replaced.",
     "refused": "Left as it is because the server refuses the version's content: {objects}.",
+    "in-use": "Not deleted or replaced because of who uses it: {objects}. The plan says what to do about each.",
     "not-served": "Not restored because the cluster does not serve the kind: {objects}.",
     "unread": "Not restored because the live objects of the kind could not be read: {objects}.",
     "incomplete": "Not deleted because not everything could be read: {objects}.",

@@ -138,6 +138,10 @@ class Scene:
         made: Body = self.api.post(self.kinds.path(body, self._where(body)) + query, body)
         return made
 
+    def expect(self, version: str, kind: str) -> None:
+        """Objects of this kind come by themselves: `look` and `find` are to know it."""
+        self._used[(version, kind)] = {"apiVersion": version, "kind": kind}
+
     def apply(self, text: str, manager: str, *, force: bool = False) -> None:
         """Server-side apply."""
         for body in self.bodies(text):
