@@ -6,6 +6,7 @@ nothing of it. Tests hand in their own with `use`.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from chalicelib.services.bundle import Services
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
+    from chalicelib.engine.lease import LeaseTerms
     from chalicelib.store.repository import Repository
     from chalicelib.store.wrappers import Wrapper
 
@@ -56,7 +58,11 @@ def build(settings: Settings) -> Services:
             "MAINSTAY_REPOSITORY is not set: name a repository, `s3://bucket/prefix` or `file:///path`.",
             [Problem("MAINSTAY_REPOSITORY", "it is not set")],
         )
-    return assemble(Repository.open(settings.repository, settings.control, wrappers=_wrappers(settings)), settings)
+    margin = _terms(settings).margin
+    wrappers = _wrappers(settings)
+    return assemble(
+        Repository.open(settings.repository, settings.control, wrappers=wrappers, margin=margin), settings
+    )
 
 
 def assemble(repository: Repository, settings: Settings) -> Services:
@@ -64,7 +70,6 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     from chalicelib.engine.clusters import Clusters
     from chalicelib.engine.engine import Engine
     from chalicelib.engine.flows import FLOWS
-    from chalicelib.engine.lease import LeaseTerms
     from chalicelib.services.access import Access
     from chalicelib.services.applications import Applications
     from chalicelib.services.clusters import RegisteredClusters
@@ -73,9 +78,7 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     from chalicelib.services.versions import Versions
 
     sessions = Clusters(repository, settings.kubeconfig)
-    # A third of the lease is kept as margin, so that short leases (tests) work as long ones do.
-    terms = LeaseTerms(settings.lease_seconds, min(10.0, settings.lease_seconds / 3))
-    engine = Engine(repository, sessions, FLOWS, terms=terms)
+    engine = Engine(repository, sessions, FLOWS, terms=_terms(settings))
     clusters = RegisteredClusters(repository, sessions)
     documents = Documents(clusters)
     operations = Operations(repository, engine)
@@ -96,8 +99,30 @@ def make_repository(settings: Settings) -> str | None:
     from chalicelib.store.repository import Repository
 
     assert settings.repository is not None  # noqa: S101 - who calls this has seen to it
+    _terms(settings)
     made = Repository.initialise(settings.repository, settings.control, wrappers=_wrappers(settings))
     return made.recovery_key
+
+
+def _terms(settings: Settings) -> LeaseTerms:
+    """How long leases are, and how much earlier their holders stop. `Invalid` if a bucket cannot keep up with that.
+
+    A third of the lease is margin. Requests of a bucket are cut to fit into it (see `S3Limits.within`), but not so
+    short that one which is only slow would fail. A directory answers in milliseconds.
+    """
+    from chalicelib.engine.lease import LeaseTerms
+    from chalicelib.store.address import LEAST_MARGIN_ON_S3
+
+    terms = LeaseTerms(settings.lease_seconds, min(10.0, settings.lease_seconds / 3))
+    on_s3 = any((address or "").startswith("s3://") for address in (settings.repository, settings.control))
+    if on_s3 and terms.margin < LEAST_MARGIN_ON_S3:
+        least = math.ceil(LEAST_MARGIN_ON_S3 * 3)
+        raise Invalid(
+            f"MAINSTAY_LEASE_SECONDS={settings.lease_seconds:g} is too short for a repository on S3: a worker stops "
+            f"writing a third of it before the end, and one slow request must fit into that. Set {least} or more.",
+            [Problem("MAINSTAY_LEASE_SECONDS", "it is too short for a repository on S3", hint=f"{least} or more")],
+        )
+    return terms
 
 
 def _wrappers(settings: Settings) -> list[Wrapper]:

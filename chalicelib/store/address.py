@@ -14,17 +14,22 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()/+=@-]*")
 
 
-def backend_at(address: str) -> Backend:
+#: The least margin (seconds) a lease must have over a bucket: below it, a request that is only slow would fail.
+LEAST_MARGIN_ON_S3 = 3.75
+
+
+def backend_at(address: str, *, margin: float | None = None) -> Backend:
     """The backend of `s3://bucket/prefix` or `file:///path`; `Malformed` says what is wrong with the address.
 
+    `margin` is how many seconds before a lease's end its holder stops: every attempt of a request is to be shorter.
     Where an S3 server is and who asks comes from the environment, as boto3 reads it.
     """
     scheme = address.partition("://")[0]
     if scheme == "s3":
         bucket, prefix = _parse_s3(address)
-        from chalicelib.store.backends.s3 import S3Backend
+        from chalicelib.store.backends.s3 import S3Backend, S3Limits
 
-        return S3Backend(bucket, prefix)
+        return S3Backend(bucket, prefix, limits=None if margin is None else S3Limits.within(margin))
     if scheme == "file":
         return DirectoryBackend(_parse_file(address))
     raise Malformed(f"{address!r} is no address of a repository: write `s3://bucket/prefix` or `file:///path`.")

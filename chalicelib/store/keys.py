@@ -101,6 +101,9 @@ class Keyring:
         Returns the recovery key as printed, once; `None` if there was a root key already, or another process was
         quicker: then that one is opened.
         """
+        # Looked for first: stretching a passphrase is made to be slow, and is done once more for each opening.
+        if any(vault.list(layout.ROOT_KEYS)):
+            return cls.open(vault, wrappers), None
         recovery = RecoveryKey.generate()
         key = secrets.token_bytes(KEY_BYTES)
         root = RootKey(1, key, tuple(wrapper.wrap(key) for wrapper in (*wrappers, recovery)))

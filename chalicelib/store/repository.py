@@ -58,10 +58,18 @@ class Repository:
 
     @classmethod
     def open(
-        cls, vault_address: str, control_address: str | None = None, *, wrappers: Sequence[Wrapper] = ()
+        cls,
+        vault_address: str,
+        control_address: str | None = None,
+        *,
+        wrappers: Sequence[Wrapper] = (),
+        margin: float | None = None,
     ) -> Repository:
-        """Open the repository at an address. `NotFound` if there is none, `StorageUnfit` if its format is newer."""
-        vault, control = _backends(vault_address, control_address)
+        """Open the repository at an address. `NotFound` if there is none, `StorageUnfit` if its format is newer.
+
+        `margin`: see `backend_at`.
+        """
+        vault, control = _backends(vault_address, control_address, margin)
         return cls.on(vault, control, wrappers)
 
     @classmethod
@@ -196,10 +204,12 @@ class _Lazily:
             return self._keyring
 
 
-def _backends(vault_address: str, control_address: str | None) -> tuple[Backend, Backend]:
-    vault = backend_at(vault_address)
+def _backends(
+    vault_address: str, control_address: str | None, margin: float | None = None
+) -> tuple[Backend, Backend]:
+    vault = backend_at(vault_address, margin=margin)
     same = control_address is None or control_address.rstrip("/") == vault_address.rstrip("/")
-    return vault, vault if same or control_address is None else backend_at(control_address)
+    return vault, vault if same or control_address is None else backend_at(control_address, margin=margin)
 
 
 def _read_identity(vault: Backend) -> str | None:

@@ -80,12 +80,15 @@ class S3Server(ABC):
 
 
 class MotoServer(S3Server):
-    """moto's server, which knows other AWS services too, and forgets everything when it ends."""
+    """moto's server, which knows other AWS services too, and forgets everything when it ends.
+
+    Started by `serial_moto`, so that of several conditional writers one wins.
+    """
 
     name = "moto"
 
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        return [sys.executable, "-m", "tests.harness.serial_moto", "-H", "127.0.0.1", "-p", str(self.port)]
 
 
 class VersityServer(S3Server):

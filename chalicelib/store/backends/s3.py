@@ -22,6 +22,8 @@ from chalicelib.store.backends.attempts import Attempts, Outcome, outcome_of
 from chalicelib.store.fitness import check_conditional_writes
 
 _PAGE = 1000
+#: Of a lease's margin, what one attempt may take.
+_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,14 @@ class S3Limits:
     read: float = 6.0
     total: float = 18.0
     connections: int = 40
+
+    @classmethod
+    def within(cls, margin: float) -> S3Limits:
+        """Shorter ones where a lease's margin (seconds) is shorter than usual: an attempt that began before the
+        holder's deadline is over when four fifths of the margin are."""
+        usual = cls()
+        share = min(1.0, margin * _SHARE / (usual.connect + usual.read))
+        return cls(usual.connect * share, usual.read * share, usual.total * share)
 
 
 @dataclass(frozen=True, slots=True)

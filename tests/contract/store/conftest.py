@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.contract.store.places import InBucket, InDirectory, InMemory, Place
-from tests.contract.store.serial_moto import SerialMoto
 from tests.harness.proxy import HttpProxy
-from tests.harness.s3 import S3Server, VersityServer
+from tests.harness.s3 import MotoServer, S3Server, VersityServer
 
 
 @pytest.fixture(scope="session")
 def moto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with SerialMoto(tmp_path_factory.mktemp("moto")) as server:
+    with MotoServer(tmp_path_factory.mktemp("moto")) as server:
         yield server
 
 

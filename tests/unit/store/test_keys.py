@@ -120,3 +120,20 @@ def test_keys_never_show_themselves() -> None:
     assert keyring._root is not None
     assert keyring._root.key.hex() not in shown
     assert repr(keyring._root.key) not in shown
+
+
+def test_a_root_key_that_is_there_is_opened_and_no_other_wrapped() -> None:
+    wrapped: list[bytes] = []
+
+    class Counting(Kms):
+        def wrap(self, key: bytes) -> Wrapping:
+            wrapped.append(key)
+            return super().wrap(key)
+
+    vault = MemoryBackend()
+    _, printed = Keyring.create(vault, [Counting()])
+    assert printed is not None
+    assert len(wrapped) == 1
+    _, again = Keyring.create(vault, [Counting()])
+    assert again is None
+    assert len(wrapped) == 1

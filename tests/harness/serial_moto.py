@@ -1,4 +1,4 @@
-"""moto's server with its writes one after the other: `python -m tests.contract.store.serial_moto -p PORT`.
+"""moto's server with its writes one after the other: `python -m tests.harness.serial_moto -p PORT`.
 
 moto 5.2.5 looks whether a condition holds and writes afterwards (`S3Response.put_object`), in as many threads as
 there are requests, without a lock: now and then two of several racing writers are both told that they won. The
@@ -14,17 +14,8 @@ from typing import Any
 from moto.s3.responses import S3Response
 from moto.server import main
 
-from tests.harness.s3 import MotoServer
-
 _writing = threading.Lock()
 _put_object = S3Response.put_object
-
-
-class SerialMoto(MotoServer):
-    """`MotoServer`, with conditional writes that are atomic."""
-
-    def _command(self) -> list[str]:
-        return [sys.executable, "-m", __name__, "-H", "127.0.0.1", "-p", str(self.port)]
 
 
 def _put_one_at_a_time(self: S3Response) -> Any:
@@ -33,5 +24,5 @@ def _put_one_at_a_time(self: S3Response) -> Any:
 
 
 if __name__ == "__main__":
-    S3Response.put_object = _put_one_at_a_time
+    S3Response.put_object = _put_one_at_a_time  # type: ignore[method-assign]
     main(sys.argv[1:])
