@@ -8,7 +8,8 @@ from chalicelib.entrypoints.api.blueprints import BLUEPRINTS
 from chalicelib.entrypoints.api.routing import one_shape
 from chalicelib.entrypoints.events import queue, schedule
 
-app = Chalice(app_name="mainstay")
+# Chalice would give the logger `mainstay` a handler and a level of its own, and warnings would be lost.
+app = Chalice(app_name="mainstay", configure_logs=False)
 app.register_middleware(one_shape, "http")
 
 for blueprint in BLUEPRINTS:

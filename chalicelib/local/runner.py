@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import socket
 import sys
@@ -12,6 +11,7 @@ from typing import Any, TextIO
 
 from chalicelib import bootstrap
 from chalicelib.domain.errors import MainstayError
+from chalicelib.local import logs
 from chalicelib.local.first_start import Prepared, prepare
 from chalicelib.local.pump import Pump
 from chalicelib.services.bundle import Services
@@ -39,7 +39,7 @@ def serve(environment: Mapping[str, str] = os.environ, out: TextIO | None = None
         os.environ.update(prepared.environment)
         recovery_key = bootstrap.make_repository(prepared.settings)
         _greet(prepared, listener, recovery_key, out)
-        _configure_logging(err)
+        logs.configure(err)
     except BaseException:
         listener.close()
         raise
@@ -140,13 +140,3 @@ def _greet(prepared: Prepared, listener: socket.socket, recovery_key: str | None
             "  It opens the repository when the passphrase is lost.",
         ]
     print("\n".join(lines), file=out, flush=True)
-
-
-def _configure_logging(err: TextIO) -> None:
-    handler = logging.StreamHandler(err)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("mainstay").setLevel(logging.INFO)
-    logging.getLogger("chalicelib").setLevel(logging.INFO)

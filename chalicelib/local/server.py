@@ -20,9 +20,11 @@ from typing import Any, Protocol
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
+from chalicelib.local.logs import Formatter
 from chalicelib.settings import Settings
 
 #: Seconds from the signal to the end, at most.
@@ -68,7 +70,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "accesslog": "-",
             # The request line as it came: it cannot hold a line break, which a decoded path could.
             "access_log_format": '%(t)s %(h)s "%(r)s" %(s)s %(B)sB %(M)sms %({x-request-id}o)s',
-            "logger_class": "gunicorn.glogging.Logger",
+            "logger_class": Log,
             "loglevel": "warning",
             "control_socket_disable": True,
             "limit_request_line": 8190,
@@ -84,6 +86,16 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def run(self) -> None:
         """Serve until a signal ends it."""
         Watch(self).run()
+
+
+class Log(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's own log, in the form of ours: it would print what an unexpected error says."""
+
+    def setup(self, cfg: Any) -> None:
+        """Called by gunicorn, once in each process."""
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.setFormatter(Formatter())
 
 
 class Watch(Arbiter):  # type: ignore[misc]  # gunicorn has no types

@@ -16,7 +16,7 @@ from typing import Any
 
 import urllib3
 
-_PROGRAM = "from chalicelib.local.runner import serve; serve()"
+PROGRAM = "from chalicelib.local.runner import serve; serve()"
 _ROOT = Path(__file__).parents[2]
 
 
@@ -44,6 +44,8 @@ class Service:
     directory: Path
     kubeconfig: Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    #: What runs: the service, after whatever a test breaks in it.
+    program: str = PROGRAM
     process: subprocess.Popen[str] | None = None
     url: str = ""
     starts: int = 0
@@ -80,7 +82,7 @@ class Service:
         log = self.directory.parent / f"serve-{self.starts}.log"
         with log.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM],
+                [sys.executable, "-c", self.program],
                 env=self.environment,
                 cwd=_ROOT,
                 stdout=file,

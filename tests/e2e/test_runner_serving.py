@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.running import Service
+from tests.e2e.running import PROGRAM, Service
 
 RECOVERY_KEY = re.compile(r"MSR1(-[A-Z2-7]{5}){8}")
 
@@ -234,3 +234,44 @@ def test_the_access_log_is_one_line_for_each_request_and_has_no_secret(service: 
     assert len(lines) == 1
     assert re.search(r'"GET /app\?limit=7%0AFAKE HTTP/1.1" 422 \d+B \d+ms [0-9a-f-]{36}$', lines[0])
     assert service.token not in service.log
+
+
+_BREAK = """
+import threading
+from chalicelib.domain.errors import StorageUnavailable
+from chalicelib.services.applications import Applications
+from chalicelib.services.operations import Operations
+
+def die():
+    raise ValueError("hunter2")
+
+def list_applications(*_):
+    thread = threading.Thread(target=die, name="a-thread-of-ours")
+    thread.start()
+    thread.join()
+    raise ValueError("hunter2")
+
+def list_operations(*_):
+    raise StorageUnavailable("The bucket does not answer.")
+
+Applications.list, Operations.list = list_applications, list_operations
+"""
+
+
+def test_what_goes_wrong_is_in_the_log_with_request_place_and_type_but_without_words(own: Service) -> None:
+    own.program = f"{_BREAK}\n{PROGRAM}"
+    own.start()
+    unexpected, unavailable = own.ask("GET", "/app"), own.ask("GET", "/operation")
+    assert (unexpected.status, unavailable.status) == (500, 503)
+    own.stop()
+    stamp = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+\d{4}"
+    said = f"ERROR mainstay.api: GET /app: unexpected ValueError [{unexpected.error['requestId']}]"
+    assert re.search(
+        rf"^{stamp} {re.escape(said)}\n(  .+:\d+ in \w+\n)+  <string>:\d+ in list_applications$", own.log, re.M
+    )
+    assert "ERROR mainstay: a-thread-of-ours ended by an unexpected ValueError\n" in own.log
+    assert re.search(r"^  <string>:\d+ in die$", own.log, re.M)
+    request = unavailable.error["requestId"]
+    said = f"WARNING mainstay.api: GET /operation: storage-unavailable: The bucket does not answer. [{request}]"
+    assert re.search(rf"^{stamp} {re.escape(said)}$", own.log, re.M)
+    assert "hunter2" not in own.log
