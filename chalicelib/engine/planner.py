@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,12 +22,13 @@ from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Plan
 from chalicelib.domain.version import Gap
-from chalicelib.engine.claims import Claims
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.dependents import Attached, RowsOnly, live_row, owners_of
+from chalicelib.engine.held import Held
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.reading import Row, read
+from chalicelib.engine.strayed import add_strayed
 from chalicelib.engine.volumes import Volumes
 from chalicelib.engine.wanted import Wanted
 from chalicelib.engine.work import Work
@@ -116,11 +117,11 @@ class _Differing:
 
 @dataclass(slots=True)
 class _Live:
-    """The live side: rows sorted by key, gaps, and the content of what differs."""
+    """The live side: rows sorted by key (read more than once), gaps, and the content of what differs."""
 
     session: ClusterSession
     pause: Callable[[], None]
-    rows: list[Row]
+    rows: Iterable[Row]
     gaps: list[Gap]
     kept: _Differing
 
@@ -202,10 +203,12 @@ def _read_selection(ground: Ground, document: Document, wanted: Wanted) -> _Live
     kept = _Differing(wanted)
     selection = Selection(document.spec.state.objects)
     reading = read(ground.session, selection, kept, pause=ground.pause, progress=ground.progress)
+    if selection.by_labels:
+        add_strayed(ground.session, reading, (row.key for row in wanted.index), kept, ground.pause)
     return _Live(ground.session, ground.pause, reading.rows, reading.gaps, kept)
 
 
-def _owned(ground: Ground, target: Target, live: _Live) -> list[Row]:
+def _owned(ground: Ground, target: Target, live: _Live) -> Iterable[Row]:
     """Where what goes may have dependents: the selection, even if the plan is for single objects."""
     if target.keys is None:
         return live.rows
@@ -240,7 +243,7 @@ def context_of(session: ClusterSession, document: Document, wanted: Wanted, live
         resources={(resource.group, resource.kind): resource for resource in discovery.resources},
         autoscaled=frozenset(_autoscaled(wanted, live)),
         volume_free=Volumes(session, "").is_free,
-        claim_held=Claims(session).held,
+        held=Held(session),
         terminating_namespaces=frozenset(_terminating(session, document)),
         exists=exists,
     )

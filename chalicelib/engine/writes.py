@@ -25,7 +25,7 @@ from chalicelib.cluster.writing import Objects, PatchType, Propagation
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, Conflict, DeadlineExceeded, MainstayError
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
 from chalicelib.domain.plan import Action, LedgerEntry, Verb
-from chalicelib.engine import claims
+from chalicelib.engine import held
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.volumes import Kept, Volumes
@@ -399,9 +399,7 @@ class Writer:
         """A claim that a pod uses would be doomed and stay. Pods that the plan stops are given time to."""
 
         def look() -> str:
-            return claims.in_use(
-                claims.users_of(self._session, claim, claims.pods_of(self._session, claim.namespace))
-            )
+            return held.in_use(held.users_of(self._session, claim, held.pods_of(self._session, claim.namespace)))
 
         try:
             waiting.until(look, f"{claim} to be unused", timeout=_UNUSED_LIMIT, between=self._pause)

@@ -21,9 +21,9 @@ class PlanContext:
     volume_free: Callable[[ObjectKey, str], bool] | None = None
     #: Namespaces that are being deleted.
     terminating_namespaces: frozenset[str] = frozenset()
-    #: Why a claim cannot be deleted, in sentences with what to do; empty if it can. Asked with the uids of what the
-    #: plan deletes before.
-    claim_held: Callable[[ObjectKey, frozenset[str]], str] = lambda _key, _going: ""
+    #: Why a claim, a namespace or a definition cannot be deleted, in sentences with what to do; empty if it can.
+    #: Asked with the uids of what the plan deletes before.
+    held: Callable[[ObjectKey, frozenset[str]], str] = lambda _key, _going: ""
     #: Whether an object outside the plan's two states is there: owners that are not in the selection.
     exists: Callable[[ObjectKey], bool] = lambda _key: False
 

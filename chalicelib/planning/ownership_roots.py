@@ -8,7 +8,8 @@ ReplicaSet, pods that are counted twice). Two things make this a rule for stream
 - for the rest it may come before or after what it owns: `controller_of` gives the uid to ask for at the end.
 
 Secrets and claims stay although they are controlled: they hold what a controller cannot make up a second time
-(generated passwords, data). They are compared and restored, but not deleted as extra while they have an owner.
+(generated passwords, data). They are compared and restored, but not deleted as extra while they have an owner
+(see `dependents` for when that goes).
 """
 
 from __future__ import annotations

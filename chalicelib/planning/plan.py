@@ -43,9 +43,13 @@ __all__ = ["OWNED", "AskServer", "LiveRow", "Question", "ReadLive", "ReadWanted"
 BATCH = 200
 
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
+_NAMESPACE = ("", "Namespace")
 _VOLUME = ("", "PersistentVolume")
 _CLAIM = ("", "PersistentVolumeClaim")
 _SERVICE = ("", "Service")
+
+#: Why something is left alone that is not to be lost either.
+_SPARED = frozenset({"protected", "in-use"})
 
 #: Reads stored content: the rows asked for → their keys and normalised bodies, in any order.
 ReadWanted = Callable[[Sequence[IndexRow]], Iterable[tuple[ObjectKey, Body]]]
@@ -353,7 +357,7 @@ class _Planner:
     # ── what hangs together with what goes ──────────────────────────────────────────────────────────────
 
     def plan_dependents(self, attached: dependents.Attached) -> None:
-        """Let nothing go unnoticed with its owner, and no claim be doomed that somebody uses."""
+        """Let nothing go unnoticed with its owner, and nothing be doomed that is used."""
         owned = {row.key for row in self._extra if row.standing == OWNED}
         found, extra = dependents.left_behind(
             self.actions,
@@ -363,7 +367,8 @@ class _Planner:
             ),
         )
         self.actions += [self._delete(row) for row in extra]
-        self._spare_claims_in_use()
+        self._spare({_CLAIM})
+        self._spare({_NAMESPACE, _DEFINITION})
         planned = {action.object.key for action in self.actions}
         self.actions = dependents.attach(self.actions, found, self.read_live)
         extras = {row.key for row in self._extra}
@@ -374,17 +379,29 @@ class _Planner:
             if self.only is None or self.only(action.object.key)
         )
 
-    def _spare_claims_in_use(self) -> None:
+    def _spare(self, kinds: set[tuple[str, str]]) -> None:
+        """Leave alone what others use or are in, if these stay."""
         gone = frozenset(action.live_uid for action in self.actions if action.verb is Verb.DELETE and action.live_uid)
         for number, action in enumerate(self.actions):
             key = action.object.key
-            if action.verb in {Verb.DELETE, Verb.REPLACE} and key[:2] == _CLAIM:
-                why = self.context.claim_held(key, gone)
+            if action.verb in {Verb.DELETE, Verb.REPLACE} and key[:2] in kinds:
+                why = self.context.held(key, gone) or self._spared_inside(key)
                 if why:
                     self.left.setdefault("in-use", []).append(key)
                     self.actions[number] = action.model_copy(
                         update={"verb": Verb.SKIP, "reason": "in-use", "message": why, "effects": ()}
                     )
+
+    def _spared_inside(self, key: ObjectKey) -> str:
+        inside = [
+            str(action.object.key)
+            for action in self.actions
+            if action.verb is Verb.SKIP and action.object.namespace == key.name and action.reason in _SPARED
+        ]
+        named = ", ".join(inside[:5])
+        return (
+            f"With it these would be lost, which are left alone: {named}." if inside and key[:2] == _NAMESPACE else ""
+        )
 
     # ── what there is to say ────────────────────────────────────────────────────────────────────────────
 

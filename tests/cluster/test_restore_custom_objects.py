@@ -215,6 +215,25 @@ def test_a_definition_and_its_objects_come_back_together(defined: tuple[Scene, s
     assert scene.look() == wanted
 
 
+def test_a_definition_is_not_replaced_while_it_has_objects(defined: tuple[Scene, str]) -> None:
+    scene, path = defined
+    version, whole = scene.backup(), scene.api.get(path)
+    remove_definition(scene, path)
+    metadata = {name: whole["metadata"][name] for name in ("name", "labels")}
+    spec = {**whole["spec"], "scope": "Cluster"}
+    scene.api.post(_DEFINITIONS, {**whole, "metadata": metadata, "spec": spec})
+    group = spec["group"]
+    orders = f"/apis/{group}/v1/{spec['names']['plural']}"
+    wait_until(lambda: scene.api.exists(orders), seconds=30, what=orders)
+    scene.api.post(orders, {"apiVersion": f"{group}/v1", "kind": "Order", "metadata": {"name": "other"}, "spec": {}})
+
+    planned = scene.planned(version, mode="merge", consent=["CustomResourceDefinition"])
+
+    action = planned[f"CustomResourceDefinition/{metadata['name']}"]
+    assert (action.verb.value, action.reason) == ("skip", "in-use")
+    assert "Order other" in action.message
+
+
 def test_an_undo_takes_a_definition_away_again(defined: tuple[Scene, str]) -> None:
     scene, path = defined
     version = scene.backup()

@@ -288,3 +288,23 @@ def test_a_restore_that_fails_after_it_detached_something_attaches_it_again(cont
         assert scene.uid("ConfigMap/note") == uid
         assert owners(scene, "ConfigMap/note") == [scene.uid("Deployment/web")]
         assert scene.get("Deployment/web")["spec"]["selector"] == {"matchLabels": {"app": "two"}}
+
+
+def test_a_namespace_is_not_deleted_with_claims_that_stay(cluster) -> None:
+    with cluster.namespace("extra") as other, open_scene(cluster, NOTE) as scene:
+        scene.describe(
+            f"objects: [{{namespaces: [NS]}}, {{namespaces: [{other}], kinds: [ConfigMap]}}, "
+            f'{{kinds: [Namespace], labels: "scene={scene.namespace}"}}]'
+        )
+        version = scene.backup()
+        cluster.api.patch(f"/api/v1/namespaces/{other}", {"metadata": {"labels": {"scene": scene.namespace}}})
+        for body in scene.bodies(claim("data")):
+            body["metadata"]["namespace"] = other
+            scene.post(body)
+
+        restored = scene.restore(version, consent=["Namespace"])
+
+        row = restored.rows[f"Namespace/{other}"]
+        assert (row.verb.value, row.reason) == ("skip", "in-use")
+        assert f"PersistentVolumeClaim {other}/data" in row.message
+        assert restored.writes == []

@@ -1,13 +1,17 @@
-"""Who uses a claim. A claim that a pod uses cannot be deleted: it would only be doomed, for good."""
+"""What must not be deleted as things are: claims that pods use, namespaces and definitions that others are in.
+
+A claim that a pod uses would only be doomed, for good. What is in a namespace, or of a kind that is defined, would go
+with it, and with claims their data.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from chalicelib.domain.errors import ClusterRefused
-from chalicelib.domain.objects import Body, ObjectKey
+from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.engine.clusters import ClusterSession
-from chalicelib.engine.volumes import Volumes
+from chalicelib.engine.volumes import CLAIM, Volumes
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 
@@ -22,20 +26,60 @@ class User:
     uids: frozenset[str]
 
 
-class Claims:
-    """Whether claims can be deleted, asked by a planner. Pods of a namespace are read once."""
+class Held:
+    """Whether claims, namespaces and definitions can be deleted, asked by a planner. Pods of a namespace are read
+    once."""
 
     def __init__(self, session: ClusterSession) -> None:
         self._session = session
         self._pods: dict[str, list[Body]] = {}
 
-    def held(self, claim: ObjectKey, going: frozenset[str]) -> str:
-        """Why a claim cannot be deleted once the objects of these uids are gone; empty if it can."""
+    def __call__(self, key: ObjectKey, going: frozenset[str]) -> str:
+        """Why an object cannot be deleted once the objects of these uids are gone; empty if it can."""
+        match (key.group, key.kind):
+            case ("", "PersistentVolumeClaim"):
+                return self._claim(key, going)
+            case ("", "Namespace"):
+                return self._lost(CLAIM, key.name, going)
+            case ("apiextensions.k8s.io", "CustomResourceDefinition"):
+                plural, _, group = key.name.partition(".")
+                served = [each for each in self._session.discovery.resources if each.group == group]
+                return " ".join(self._lost(each, "", going) for each in served if each.plural == plural)
+        return ""
+
+    def _lost(self, resource: Resource, namespace: str, going: frozenset[str]) -> str:
+        """What would be lost of one kind."""
+        path = resource.collection_path(namespace)
+        try:
+            items = self._session.client.get_json(path).get("items") or []
+        except ClusterRefused as error:
+            if error.http_status == 404:
+                return ""
+            if error.http_status != 403:
+                raise
+            return f"It cannot be seen what would be lost with it: {resource.plural} may not be listed."
+        left = sorted(
+            f"{resource.kind} {_where(body['metadata'])}" for body in items if body["metadata"]["uid"] not in going
+        )
+        if not left:
+            return ""
+        more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+        return (
+            f"With it these would be lost: {', '.join(left[:5])}{more}. Delete them first, or have the restore "
+            "delete them (consent to their kind), then restore again."
+        )
+
+    def _claim(self, claim: ObjectKey, going: frozenset[str]) -> str:
         if claim.namespace not in self._pods:
             self._pods[claim.namespace] = pods_of(self._session, claim.namespace)
         pods = self._pods[claim.namespace]
         users = [user for user in users_of(self._session, claim, pods) if user.uids.isdisjoint(going)]
         return in_use(users) or Volumes(self._session, "").cannot_keep(claim)
+
+
+def _where(metadata: Body) -> str:
+    namespace = metadata.get("namespace")
+    return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])
 
 
 def pods_of(session: ClusterSession, namespace: str) -> list[Body]:
