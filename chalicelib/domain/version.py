@@ -69,6 +69,10 @@ class Gap(Stored):
     status: int = 0
     message: str
 
+    def covers(self, key: ObjectKey) -> bool:
+        """Whether an object is in the part that could not be read."""
+        return self.group == key.group and self.kind in {"*", key.kind} and self.namespace in {"", key.namespace}
+
 
 class ImageSeen(Stored):
     """An image that ran when the version was made, with the digest the node reported."""

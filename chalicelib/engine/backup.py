@@ -99,7 +99,7 @@ def draw_up(
     **more: Any,
 ) -> Manifest:
     """The manifest of what was read and packed."""
-    counts = Counter((row.key.group, row.key.kind) for row in reading.rows)
+    counts = reading.rows.counts()
     kinds = tuple(
         KindSummary(
             group=resource.group,

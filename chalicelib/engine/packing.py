@@ -7,6 +7,7 @@ for each kind.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -90,7 +91,7 @@ class PackingVisitor:
             unit.packer.add(key, line)
         unit.lines.clear()
 
-    def finish(self, rows: list[Row]) -> Packed:
+    def finish(self, rows: Iterable[Row]) -> Packed:
         """Store the rest and the index of `rows`, which are sorted by key."""
         together = Packer(self._writer, executor=self._pool)
         for unit in sorted((each for each in self._units if each.lines), key=lambda each: each.lines[0][0]):
@@ -100,13 +101,12 @@ class PackingVisitor:
             unit.lines.clear()
         packers = {id(unit.packer): unit.packer for unit in self._units if unit.packer is not None}
         segments = {ref.name: ref for packer in packers.values() for ref in packer.finish()}
-        index_rows = [self._index_row(row) for row in rows]
-        used = {row.segment for row in index_rows}
-        index = write_index(self._writer, index_rows, self._pool)
+        told = _Told()
+        index = write_index(self._writer, told.of(map(self._index_row, rows)), self._pool)
         return Packed(
             index=index,
-            segments=tuple(ref for name, ref in segments.items() if name in used),
-            plain_bytes=sum(row.length for row in index_rows),
+            segments=tuple(ref for name, ref in segments.items() if name in told.segments),
+            plain_bytes=told.bytes,
         )
 
     def _index_row(self, row: Row) -> IndexRow:
@@ -114,6 +114,21 @@ class PackingVisitor:
         assert unit.packer is not None  # noqa: S101  # `finish` has packed them all
         segment, offset, length = unit.packer.place(unit.first + (row.token & 0xFFFFFFFF))
         return IndexRow(row.key, row.digest, segment, offset, length)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the rows of an index come to as they go by: there are too many to keep."""
+
+    segments: set[str] = field(default_factory=set)
+    bytes: int = 0
+
+    def of(self, rows: Iterable[IndexRow]) -> Iterator[IndexRow]:
+        """The rows."""
+        for row in rows:
+            self.segments.add(row.segment)
+            self.bytes += row.length
+            yield row
 
 
 @dataclass(frozen=True, slots=True)

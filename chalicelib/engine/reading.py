@@ -1,17 +1,18 @@
 """Reading a selection as it is now: in parallel, page by page, keeping only what is needed to compare and to find.
 
-One thread consumes what many threads list. Of each object that belongs to the selection there stays a row: identity,
-digest, uid, and the uid of its controller. Only when everything was listed is it known which objects are *derived*
-(their controller is in the selection and will make them again) and drop out.
+One thread consumes what many threads list. Of each object that belongs to the selection there stays a row
+(`rows`): identity, digest, uid, and the uid of its controller. Only when everything was listed is it known which
+objects are *derived* (their controller is in the selection and will make them again) and drop out.
 
     list ─► capture rules ─► scopes ─► normalise ─► digest ─► visitor (packs it, or keeps it for the planner)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from array import array
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -20,33 +21,18 @@ from chalicelib.domain.errors import ClusterRefused, MainstayError
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.version import Gap
 from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.rows import Row, Rows, Run
 from chalicelib.planning import capture_rules
 from chalicelib.planning.join import OWNED
 from chalicelib.planning.normalise import digest, normalise
 from chalicelib.planning.ownership_roots import controller_of, controller_reference
 from chalicelib.planning.selection import ListRequest, Selection
 
-#: Threads that list, and pages that may wait for the one that consumes them.
+__all__ = ["Reading", "Row", "Visitor", "read"]
+
+#: Threads that list, and pages that may wait for the one that consumes them (about 3 MB each of small objects).
 _WORKERS = 8
-_AHEAD = 8
-
-
-class Row(NamedTuple):
-    """What stays of one object of the selection.
-
-    `token` is the visitor's own. `owner` is the uid of its controller, for those that drop out if that is selected.
-    """
-
-    key: ObjectKey
-    digest: bytes
-    uid: str
-    resource_version: str
-    owner: str | None
-    token: int
-    #: `""` for what belongs to a version; else why not (see `planning.join.LiveRow`).
-    standing: str = ""
-    #: The uids of all its owners, controlling or not.
-    owners: tuple[str, ...] = ()
+_AHEAD = 4
 
 
 class Visitor(Protocol):
@@ -69,7 +55,7 @@ class Visitor(Protocol):
 class Reading:
     """The selection as it was read: rows sorted by key, and what could not be read."""
 
-    rows: list[Row] = field(default_factory=list)
+    rows: Rows = field(default_factory=Rows)
     gaps: list[Gap] = field(default_factory=list)
     #: How each kind that has rows was served.
     resources: dict[tuple[str, str], Resource] = field(default_factory=dict)
@@ -85,8 +71,8 @@ def read(
 ) -> Reading:
     """Read the whole selection once. A part that stays refused becomes a gap; a server that is away raises."""
     requests = {_listing(request): request for request in selection.requests(session.discovery.resources)}
-    unit_rows: dict[Listing, list[Row]] = {listing: [] for listing in requests}
-    reading, selected = Reading(), set[int]()
+    runs = {listing: Run() for listing in requests}
+    reading, selected = Reading(), array("q")
     reading.gaps.extend(
         Gap(group=each.group, kind="*", status=503, message=each.message)
         for each in session.discovery.unavailable
@@ -96,12 +82,12 @@ def read(
     for listing, event in each_parallel(session.client, requests, workers=_WORKERS, ahead=_AHEAD):
         if isinstance(event, Page):
             pause()
-            _page(event, listing, requests[listing], unit_rows[listing], selected, visitor)
+            _page(event, listing, requests[listing], runs[listing], selected, visitor)
         elif isinstance(event, Restarted):
-            unit_rows[listing].clear()
+            runs[listing].clear()
             visitor.restart(listing)
         elif event.error is not None:
-            unit_rows[listing].clear()
+            runs[listing].clear()
             visitor.restart(listing)
             gap = _gap(listing, event.error)
             if gap is not None:
@@ -110,11 +96,12 @@ def read(
         else:
             done += 1
             progress(done, len(requests))
-    for listing, rows in unit_rows.items():
-        if rows:
+    for listing, run in runs.items():
+        if len(run):
             resource = listing.resource
             reading.resources[(resource.group, resource.kind)] = resource
-    reading.rows = _without_derived(unit_rows.values(), selected, visitor)
+    _drop_derived(runs.values(), selected, visitor)
+    reading.rows = Rows(runs.values())
     reading.gaps.sort(key=lambda gap: (gap.group, gap.kind, gap.namespace))
     return reading
 
@@ -124,7 +111,7 @@ def _listing(request: ListRequest) -> Listing:
 
 
 def _page(
-    page: Page, listing: Listing, request: ListRequest, rows: list[Row], selected: set[int], visitor: Visitor
+    page: Page, listing: Listing, request: ListRequest, rows: Run, selected: array[int], visitor: Visitor
 ) -> None:
     resource = listing.resource
     group, kind = resource.group, resource.kind
@@ -133,26 +120,32 @@ def _page(
         namespace, name = metadata.get("namespace") or "", metadata["name"]
         if not request.takes(namespace, name, metadata.get("labels") or {}):
             continue
-        uid, version = metadata["uid"], metadata["resourceVersion"]
-        selected.add(hash(uid))
-        key = ObjectKey(group, kind, namespace, name)
-        verdict = capture_rules.verdict(body, resource)
-        if not verdict.take:
-            if visitor.misses(key):
-                hashed = (
-                    digest(normalise(body, resource)) if verdict.reason is capture_rules.Reason.UNTOUCHED else b""
-                )
-                rows.append(Row(key, hashed, uid, version, None, 0, verdict.reason.value))
-            continue
-        owner, standing = controller_of(body), ""
-        if owner is None and "ownerReferences" in metadata and controller_reference(body) is not None:
-            standing = OWNED
-        owners = tuple(each.get("uid") or "" for each in metadata.get("ownerReferences") or ())
-        raw = orjson.dumps(body) if visitor.keeps_raw else b""
-        content = normalise(body, resource)
-        hashed = digest(content)
-        token = visitor.take(listing, key, content, hashed, raw)
-        rows.append(Row(key, hashed, uid, version, owner, token, standing, owners))
+        selected.append(hash(metadata["uid"]))
+        row = row_of(body, listing, ObjectKey(group, kind, namespace, name), visitor)
+        if row is not None:
+            rows.append(row)
+
+
+def row_of(body: Body, listing: Listing, key: ObjectKey, visitor: Visitor) -> Row | None:
+    """The row of one object, which the visitor is given if it belongs to a version; `None` if there is none to be.
+    Changes the body."""
+    resource, metadata = listing.resource, body["metadata"]
+    uid, version = metadata["uid"], metadata["resourceVersion"]
+    verdict = capture_rules.verdict(body, resource)
+    if not verdict.take:
+        if not visitor.misses(key):
+            return None
+        hashed = digest(normalise(body, resource)) if verdict.reason is capture_rules.Reason.UNTOUCHED else b""
+        return Row(key, hashed, uid, version, None, 0, verdict.reason.value)
+    owner, standing = controller_of(body), ""
+    if owner is None and "ownerReferences" in metadata and controller_reference(body) is not None:
+        standing = OWNED
+    owners = tuple(each.get("uid") or "" for each in metadata.get("ownerReferences") or ())
+    raw = orjson.dumps(body) if visitor.keeps_raw else b""
+    content = normalise(body, resource)
+    hashed = digest(content)
+    token = visitor.take(listing, key, content, hashed, raw)
+    return Row(key, hashed, uid, version, owner, token, standing, owners)
 
 
 def _gap(listing: Listing, error: MainstayError) -> Gap | None:
@@ -170,13 +163,15 @@ def _gap(listing: Listing, error: MainstayError) -> Gap | None:
     raise error
 
 
-def _without_derived(units: Iterable[list[Row]], selected: set[int], visitor: Visitor) -> list[Row]:
-    kept = []
-    for rows in units:
-        for row in rows:
-            if row.owner is None or hash(row.owner) not in selected:
-                kept.append(row)
-            elif visitor.misses(row.key):
-                kept.append(row._replace(standing=capture_rules.Reason.DERIVED.value))
-    kept.sort(key=lambda row: row.key)
-    return kept
+def _drop_derived(runs: Collection[Run], selected: array[int], visitor: Visitor) -> None:
+    """`selected` are hashes of all uids of the selection."""
+    named = {hash(owner) for run in runs for owner in run.owners()}
+    here = named.intersection(selected) if named else named
+
+    def settle(row: Row) -> Row | None:
+        if hash(row.owner) not in here:
+            return row
+        return row._replace(standing=capture_rules.Reason.DERIVED.value) if visitor.misses(row.key) else None
+
+    for run in runs:
+        run.revise(settle)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Action, Difference, LedgerEntry, Plan, ResultRow, Verb
-from chalicelib.domain.version import Gap
 from chalicelib.engine.ledger import LedgerState, read_entries, state_of
 from chalicelib.engine.work import Work
 
@@ -33,17 +32,13 @@ class _ReadBack:
         action = self.left.get(key)
         if action is not None:
             return {Verb.CREATE: "missing", Verb.DELETE: "present"}.get(action.verb, "differs")
-        if key in self._unread or any(_covers(gap, key) for gap in self._gaps):
+        if key in self._unread or any(gap.covers(key) for gap in self._gaps):
             return "unknown"
         return "equal"
 
     def differences(self, key: ObjectKey) -> tuple[Difference, ...]:
         """The fields that still differ."""
         return self.left[key].differences if key in self.left else ()
-
-
-def _covers(gap: Gap, key: ObjectKey) -> bool:
-    return gap.group == key.group and gap.kind in {"*", key.kind} and gap.namespace in {"", key.namespace}
 
 
 def of(work: Work, done: Plan, again: Plan, *, phase: str) -> tuple[list[ResultRow], dict[str, int]]:

@@ -76,6 +76,11 @@ class Selection:
         return any(_may_concern(scope, group) for scope in self.scopes)
 
     @property
+    def by_labels(self) -> bool:
+        """Whether a changed label takes an object out of it."""
+        return any(scope.labels is not None or scope.exclude.labels is not None for scope in self.scopes)
+
+    @property
     def namespaces(self) -> tuple[str, ...]:
         """All namespaces of its scopes, sorted."""
         return tuple(sorted({name for scope in self.scopes for name in scope.namespaces}))

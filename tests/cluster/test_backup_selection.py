@@ -202,6 +202,26 @@ def test_a_label_that_came_since_takes_an_object_out_of_the_restore(labelled: Sc
     assert labelled.get("ConfigMap/a")["data"] == {"a": "2"}
 
 
+@pytest.mark.parametrize(
+    "scopes",
+    [
+        '{namespaces: [NS], labels: "part-of=shop"}',
+        '{namespaces: [NS], labels: "part-of=shop"}, {namespaces: [NS], kinds: [Service]}',
+        '{namespaces: [NS], exclude: {labels: "part-of=other"}}',
+    ],
+)
+def test_an_object_that_left_the_selection_by_a_label_is_brought_back_into_it(labelled: Scene, scopes: str) -> None:
+    labelled.describe(f"objects: [{scopes}]")
+    wanted, version = labelled.look(), labelled.backup()
+    labelled.patch("ConfigMap/a", {"metadata": {"labels": {"part-of": "other"}}, "data": {"a": "2"}})
+    assert labelled.restore_well(version, mode="missing").writes == []
+    restored = labelled.restore_well(version)
+    assert restored.outcomes() == {"ConfigMap/a": "update"}
+    assert labelled.look() == wanted
+    labelled.undo_well(restored)
+    assert labelled.get("ConfigMap/a")["data"] == {"a": "2"}
+
+
 # ── absent namespaces ───────────────────────────────────────────────────────────────────────────────────────
 
 

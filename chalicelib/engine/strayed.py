@@ -1,0 +1,39 @@
+"""Objects that a version holds and that left its selection since, because a label of theirs was changed.
+
+A list does not bring them, and yet they are there: taken for missing, they would be made a second time, which the
+server refuses. So what a selection by labels does not bring is asked for by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from chalicelib.cluster.listing import Listing
+from chalicelib.domain.objects import ObjectKey
+from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.live import read_objects
+from chalicelib.engine.reading import Reading, Visitor, row_of
+from chalicelib.planning.capture_rules import Reason
+
+
+def add_strayed(
+    session: ClusterSession,
+    reading: Reading,
+    held: Iterable[ObjectKey],
+    visitor: Visitor,
+    pause: Callable[[], None],
+) -> None:
+    """Add to a reading the rows of those `held` objects that it did not bring. What lies in a gap stays unread."""
+    seen, uids = set[int](), set[str]()
+    for row in reading.rows:
+        seen.add(hash(row.key))
+        uids.add(row.uid)
+    absent = [key for key in held if hash(key) not in seen and not any(gap.covers(key) for gap in reading.gaps)]
+    found = []
+    for key, resource, body in read_objects(session, absent, pause):
+        made = row_of(body, Listing(resource, key.namespace), key, visitor)
+        if made is not None:
+            made_again = made.owner is not None and made.owner in uids
+            found.append(made._replace(standing=Reason.DERIVED.value) if made_again else made)
+    for strayed in sorted(found, key=lambda each: each.key):
+        reading.rows.append(strayed)
