@@ -155,6 +155,9 @@ def action(verb: str, target: dict[str, Any], reason: str, **changes: Any) -> di
         "propagation": "Background",
         "effects": [],
         **changes,
+        "dependents": [],
+        "detachedDigest": None,
+        "owners": [],
     }
 
 
