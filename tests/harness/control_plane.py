@@ -73,6 +73,8 @@ def commands(directory: Path, ports: Mapping[str, int], options: Options) -> dic
             f"--cluster-signing-key-file={pki}/ca.key",
             "--kube-api-qps=300",
             "--kube-api-burst=500",
+            # A claim and a volume that are made at the same time may not find each other before the next look.
+            "--pvclaimbinder-sync-period=1s",
             *options.controller_manager_flags,
         ]
         found["kube-scheduler"] = [

@@ -133,7 +133,7 @@ class Scene:
 
     def post(self, body: Body, manager: str = "") -> Body:
         """Create one object, on behalf of a field manager."""
-        self._used[(body["apiVersion"], body["kind"])] = {"apiVersion": body["apiVersion"], "kind": body["kind"]}
+        self.knows(body["apiVersion"], body["kind"])
         query = f"?fieldManager={manager}" if manager else ""
         made: Body = self.api.post(self.kinds.path(body, self._where(body)) + query, body)
         return made
@@ -145,9 +145,13 @@ class Scene:
     def apply(self, text: str, manager: str, *, force: bool = False) -> None:
         """Server-side apply."""
         for body in self.bodies(text):
-            self._used[(body["apiVersion"], body["kind"])] = {"apiVersion": body["apiVersion"], "kind": body["kind"]}
+            self.knows(body["apiVersion"], body["kind"])
             query = f"?fieldManager={manager}&force={str(force).lower()}"
             self.api.request("PATCH", self.at(body) + query, body, "application/apply-patch+yaml")
+
+    def knows(self, version: str, kind: str) -> None:
+        """Objects of this kind are made here by others."""
+        self._used[(version, kind)] = {"apiVersion": version, "kind": kind}
 
     def at(self, body: Body) -> str:
         """The URL path of the object that a body names."""
