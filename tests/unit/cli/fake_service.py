@@ -154,10 +154,10 @@ def action(verb: str, target: dict[str, Any], reason: str, **changes: Any) -> di
         "wantedDigest": None,
         "propagation": "Background",
         "effects": [],
-        **changes,
         "dependents": [],
         "detachedDigest": None,
         "owners": [],
+        **changes,
     }
 
 
