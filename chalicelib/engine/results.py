@@ -15,6 +15,8 @@ _PART = 2000
 
 #: Why a plan made afterwards can say nothing of an object.
 _UNREAD = frozenset({"unread", "incomplete", "not-served"})
+#: Why a plan made afterwards leaves an object although it is not as it should be.
+_LEFT = frozenset({"in-use", "refused"})
 
 
 class _ReadBack:
@@ -25,6 +27,9 @@ class _ReadBack:
         self._unread = {
             action.object.key for action in again.actions if action.verb is Verb.SKIP and action.reason in _UNREAD
         }
+        self._left_so = {
+            action.object.key for action in again.actions if action.verb is Verb.SKIP and action.reason in _LEFT
+        }
         self._gaps = again.gaps
 
     def says(self, key: ObjectKey) -> str:
@@ -32,6 +37,8 @@ class _ReadBack:
         action = self.left.get(key)
         if action is not None:
             return {Verb.CREATE: "missing", Verb.DELETE: "present"}.get(action.verb, "differs")
+        if key in self._left_so:
+            return "differs"
         if key in self._unread or any(gap.covers(key) for gap in self._gaps):
             return "unknown"
         return "equal"
@@ -145,14 +152,20 @@ def of_ledger(work: Work, done: Plan, *, undoing: bool) -> list[ResultRow]:
     rows = [_row(number, action, state) for number, action in enumerate(done.actions)]
     if not undoing:
         return rows
-    undone = {entry.object.key: entry for entry in state_of(entries, "undo").settled.values()}
-    return [_after_undo(row, undone.get(row.object.key)) for row in rows]
+    undo = state_of(entries, "undo")
+    undone = {entry.object.key: entry for entry in (*undo.open.values(), *undo.settled.values())}
+    return [
+        _after_undo(row, state.settled.get(number), undone.get(row.object.key)) for number, row in enumerate(rows)
+    ]
 
 
-def _after_undo(row: ResultRow, undo: LedgerEntry | None) -> ResultRow:
-    if row.outcome not in {"done", "failed", "unknown"}:
+def _after_undo(row: ResultRow, applied: LedgerEntry | None, undo: LedgerEntry | None) -> ResultRow:
+    never_written = applied is not None and applied.mark == "failed" and not applied.wrote
+    if never_written or row.outcome not in {"done", "failed", "unknown"}:
         return row
-    outcome = "not-undone" if undo is None else {"done": "undone"}.get(undo.mark, "undo-failed")
+    outcome = "not-undone"
+    if undo is not None:
+        outcome = {"done": "undone", "intent": "unknown"}.get(undo.mark, "undo-failed")
     message = _joined(" ", row.message, undo.message if undo else "")
     return row.model_copy(update={"outcome": outcome, "message": message})
 
