@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.harness.api import Api
@@ -19,13 +19,15 @@ WORDS = "not on my watch"
 
 
 @contextmanager
-def refusing(api: Api, namespace: str, kind: str, name: str) -> Iterator[None]:
+def refusing(
+    api: Api, namespace: str, kind: str, name: str, operations: Sequence[str] = ("CREATE", "UPDATE")
+) -> Iterator[None]:
     """While this is open the API server refuses to create or update one object."""
     group, _, version = shop.api_version(kind).rpartition("/")
     rule = {
         "apiGroups": [group],
         "apiVersions": [version],
-        "operations": ["CREATE", "UPDATE"],
+        "operations": list(operations),
         "resources": [shop.path(kind, namespace).rpartition("/")[2]],
     }
     where = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}

@@ -147,10 +147,9 @@ def _bare(body: Body) -> Body:
     }
 
 
-def document(namespace: str, restore: str = "") -> str:
-    """The application's document; `restore` is what stands below `restore:`, one line each, indented by four."""
-    said = f"  restore:\n{restore}" if restore else ""
+def document(namespace: str) -> str:
+    """The application's document: everything in its namespace."""
     return (
         "apiVersion: mainstay.dev/v1\nkind: Application\nmetadata: {name: shop}\nspec:\n"
-        f"  state:\n    objects:\n      - namespaces: [{namespace}]\n{said}"
+        f"  state:\n    objects:\n      - namespaces: [{namespace}]\n"
     )

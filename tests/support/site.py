@@ -22,6 +22,7 @@ from chalicelib.engine.plans import read_result
 from chalicelib.store.repository import Repository
 from chalicelib.store.wrappers import Passphrase
 from tests.harness.access import Access
+from tests.harness.api import Api
 from tests.harness.errors import HarnessError
 from tests.support import policy, shop
 from tests.support.moments import Moment, Watch
@@ -159,10 +160,10 @@ class Site:
         return found
 
     @contextmanager
-    def refusing(self, kind: str, name: str) -> Iterator[None]:
-        """While this is open the API server refuses to create or update this object, and no dry run tells before:
-        a policy of the cluster, as its administrators write them."""
-        with policy.refusing(self.cluster.api, self.namespace, kind, name):
+    def refusing(self, kind: str, name: str, *operations: str) -> Iterator[None]:
+        """While this is open the API server refuses to create or update this object: a policy of the cluster, as its
+        administrators write them."""
+        with policy.refusing(self.cluster.api, self.namespace, kind, name, operations or ("CREATE", "UPDATE")):
             yield
 
     def close(self) -> None:
@@ -177,11 +178,11 @@ def open_site(
     folder: Path,
     *,
     storage: Storage | None = None,
-    restore: str = "",
-    deploy: Callable[[Site], None] | None = None,
+    document: Callable[[str], str] = shop.document,
+    deploy: Callable[[Api, str], None] = shop.deploy,
     kubeconfig: Path | None = None,
 ) -> Iterator[Site]:
-    """A fresh namespace with the shop in it, registered in a fresh repository."""
+    """A fresh namespace with the shop (or what `deploy` makes) in it, registered in a fresh repository."""
     storage = storage or Storage(directory=str(folder / f"repository-{secrets.token_hex(3)}"))
     with cluster.namespace("fault") as namespace:
         if storage.directory:
@@ -198,17 +199,14 @@ def open_site(
             name="shop",
             owner="somebody",
             cluster=record.id,
-            document=shop.document(namespace, restore),
+            document=document(namespace),
             created_at=now,
             updated_at=now,
         )
         repository.applications.create(application)
         made = Site(cluster, namespace, storage, repository, application, folder, kubeconfig or cluster.kubeconfig)
         try:
-            if deploy is None:
-                shop.deploy(cluster.api, namespace)
-            else:
-                deploy(made)
+            deploy(cluster.api, namespace)
             yield made
         finally:
             made.close()
