@@ -14,11 +14,13 @@ undone too.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.domain.errors import (
     Cancelled,
+    ClusterError,
     ClusterUnreachable,
     Conflict,
     Interrupted,
@@ -35,6 +37,7 @@ from chalicelib.engine.ledger import Ledger, read_entries, state_of
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.planner import Target, context_of, make
 from chalicelib.engine.plans import read_plan_of, store_plan
+from chalicelib.engine.volumes import settle_all
 from chalicelib.engine.wanted import Wanted
 from chalicelib.engine.work import Finish, Flow, Next, Step, Work
 from chalicelib.engine.writes import Writer
@@ -42,7 +45,7 @@ from chalicelib.engine.writes import Writer
 _CONNECTIONS = 16
 #: Reasons of a plan to leave an object as it is although the restore was to bring it back. What was agreed upon (a
 #: mode, protection) or decided by the version's own rules is none.
-_NOT_DONE = frozenset({"refused", "unread", "not-served", "incomplete"})
+_NOT_DONE = frozenset({"refused", "unread", "not-served", "incomplete", "in-use"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +244,7 @@ def verify(work: Work) -> Finish:
     done = read_plan_of(work, work.operation.id)
     # Where nothing was to be done nothing was written: the plan is the look at everything already.
     again = done if done.empty else make(work, _target(work), ask_server=False).plan
+    _settle_volumes(work)
     rows, verified = results.of(work, done, again, phase="apply")
     results.store(work, rows, "verified")
     whole = (
@@ -254,6 +258,14 @@ def verify(work: Work) -> Finish:
     return Finish(
         State.SUCCEEDED if whole else State.PARTIAL, {**_outcome(work), "undone": False, "verified": verified}
     )
+
+
+def _settle_volumes(work: Work) -> None:
+    """Give the volumes behind the claims that were touched their reclaim policies back, now that they are bound."""
+    entries = read_entries(work.repository, work.operation.application, work.operation.id)
+    said = entries and settle_all(work.session, (entry.object.key for entry in entries))
+    if said:
+        work.note(warnings=[*(work.checkpoint.get("warnings") or ()), *said])
 
 
 def _set_current(work: Work, done: Plan) -> None:
@@ -301,6 +313,7 @@ def verify_rollback(work: Work) -> Finish:
     """Read back that everything is as it was, and say so object by object."""
     work.undoing = True
     again = make(work, before_restore(work, work.operation.id), ask_server=False).plan
+    _settle_volumes(work)
     rows, verified = results.of_rollback(work, again, written_by(work, work.operation.id).strangers)
     results.store(work, rows, "undone")
     left = sum(row.outcome not in {"undone", "left", "failed"} for row in rows)
@@ -337,6 +350,8 @@ def failed(work: Work, error: MainstayError) -> Next | Finish:
 
 def _give_up(work: Work, consequence: str) -> Finish:
     _consequence(work, consequence)
+    with contextlib.suppress(ClusterError):
+        _settle_volumes(work)
     rows = results.of_ledger(work, read_plan_of(work, work.operation.id), undoing=work.undoing)
     results.store(work, rows, "left")
     return Finish(State.FAILED, {**_outcome(work), "undone": False})
