@@ -179,7 +179,7 @@ def test_where_nothing_can_be_read_any_more_the_ledger_tells(work: Work, undoing
     write(work, *LEDGER, entry(0, "done", "a", "undo"), entry(1, "failed", "c", "undo", message="forbidden"))
     rows = by_name(results.of_ledger(work, DONE, undoing=undoing))
     assert {name: row.outcome for name, row in rows.items()} == (
-        {"a": "undone", "b": "not-undone", "c": "undo-failed", "d": "not-undone", "e": "skipped", "f": "not-started"}
+        {"a": "undone", "b": "failed", "c": "undo-failed", "d": "not-undone", "e": "skipped", "f": "not-started"}
         if undoing
         else {"a": "done", "b": "failed", "c": "done", "d": "unknown", "e": "skipped", "f": "not-started"}
     )
