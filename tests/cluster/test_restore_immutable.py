@@ -6,12 +6,16 @@ All cases share one version, one plan, one restore and one undo; each is looked 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from chalicelib.domain.operation import State
 from chalicelib.domain.plan import Action, Verb
+from tests.harness.errors import ApiError
+from tests.harness.processes import wait_until
 from tests.support.scene import Restored, Scene, open_scene
 
 pytestmark = pytest.mark.cluster
@@ -152,8 +156,6 @@ def patched(body: Any, patch: Any) -> Any:
 
 
 def pod_of(scene: Scene, name: str) -> str:
-    from tests.harness.processes import wait_until
-
     path = f"/api/v1/namespaces/{scene.namespace}/pods/{name}"
     wait_until(lambda: scene.api.exists(path), seconds=30, what=f"pod {name}")
     return str(scene.api.get(path)["metadata"]["uid"])
@@ -193,3 +195,54 @@ def test_a_plan_says_what_a_replacement_will_be_felt_as(story: Story) -> None:
 
 def test_nothing_but_what_differed_is_touched(story: Story) -> None:
     assert story.restored.outcomes().keys() == DAMAGE.keys()
+
+
+@contextmanager
+def refusing(scene: Scene, expression: str) -> Iterator[None]:
+    """While this is open the API server takes no ConfigMap of the namespace for which `expression` is false."""
+    root, name = "/apis/admissionregistration.k8s.io/v1", scene.namespace
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+    where = {"matchLabels": {"kubernetes.io/metadata.name": name}}
+    policy = {
+        "matchConstraints": {"namespaceSelector": where, "resourceRules": [rule]},
+        "validations": [{"expression": expression, "message": "not this one"}],
+    }
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    made = [("validatingadmissionpolicies", policy), ("validatingadmissionpolicybindings", binding)]
+    probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "probe"}, "data": {"a": "1"}}
+
+    def refuses() -> bool:
+        try:
+            scene.api.post(f"/api/v1/namespaces/{name}/configmaps?dryRun=All", probe)
+        except ApiError:
+            return True
+        return False
+
+    for plural, spec in made:
+        scene.api.post(f"{root}/{plural}", {"metadata": {"name": name}, "spec": spec})
+    try:
+        wait_until(refuses, seconds=30, what="the policy to be in force")
+        yield
+    finally:
+        for plural, _ in made:
+            scene.api.delete(f"{root}/{plural}/{name}")
+        wait_until(lambda: not refuses(), seconds=30, what="the policy to be out of force")
+
+
+def test_what_was_deleted_to_be_made_anew_comes_back_if_the_new_one_is_refused(control_plane) -> None:
+    frozen = "{apiVersion: v1, kind: ConfigMap, metadata: {name: frozen}, immutable: true, data: {a: '1'}}"
+    with open_scene(control_plane, frozen) as scene:
+        version = scene.backup()
+        scene.delete("ConfigMap/frozen")
+        scene.make(frozen.replace("'1'", "'2'"))
+        before = scene.look()
+        with refusing(scene, "object.data['a'] != '1'"):
+            restored = scene.restore(version)
+        assert restored.state is State.FAILED
+        row = restored.rows["ConfigMap/frozen"]
+        assert (row.outcome, row.verified) == ("undone", "equal")
+        assert "not this one" in row.message
+        assert "Every change was undone." in restored.message
+        assert scene.look() == before
+        # The refusal gone, the same restore goes through.
+        assert scene.restore_well(version).outcomes() == {"ConfigMap/frozen": "replace"}

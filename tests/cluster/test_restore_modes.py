@@ -76,6 +76,29 @@ def test_unchanged_objects_cost_no_request_beside_changed_ones(scene: Scene) -> 
     assert restored.writes[0].startswith(f"PUT /api/v1/namespaces/{scene.namespace}/configmaps/changed")
 
 
+def test_labels_and_annotations_of_the_namespace_itself_are_restored(scene: Scene) -> None:
+    path = f"/api/v1/namespaces/{scene.namespace}"
+    scene.api.patch(path, {"metadata": {"labels": {"team": "shop"}, "annotations": {"note": "1"}}})
+    was, version = scene.api.get(path)["metadata"], scene.backup()
+    changed = {"labels": {"team": "other", "new": "label"}, "annotations": {"note": None}}
+    scene.api.patch(path, {"metadata": changed})
+    restored = scene.restore_well(version)
+    assert restored.outcomes() == {f"Namespace/{scene.namespace}": "update"}
+    now = scene.api.get(path)["metadata"]
+    assert (now["labels"], now["annotations"], now["uid"]) == (was["labels"], was["annotations"], was["uid"])
+
+
+def test_more_objects_than_are_done_at_once_are_restored(scene: Scene) -> None:
+    for number in range(300):
+        name = f"many-{number:03}"
+        scene.post({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": name}})
+    wanted, version = scene.look(), scene.backup()
+    scene.api.delete(f"/api/v1/namespaces/{scene.namespace}/configmaps")
+    restored = scene.restore_well(version)
+    assert len(restored.outcomes()) >= 303
+    assert scene.look() == wanted
+
+
 @pytest.mark.parametrize(
     ("only", "done"),
     [
