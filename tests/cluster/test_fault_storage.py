@@ -103,14 +103,14 @@ def test_a_storage_that_loses_every_fourth_request_or_answer_is_coped_with(remot
 
 def test_a_storage_that_is_busy_is_asked_again(remote: Site, proxy: HttpProxy) -> None:
     def busy() -> None:
-        for skip in range(0, 300, 3):
+        for skip in range(0, 300, 6):
             proxy.answer("PUT|GET|DELETE", "", status=503, skip=skip)
 
     _there_and_back(remote, proxy, busy)
 
 
 def test_a_slow_storage_is_waited_for(remote: Site, proxy: HttpProxy) -> None:
-    _there_and_back(remote, proxy, lambda: proxy.delay("PUT|GET|DELETE|HEAD", "", seconds=0.1, times=60))
+    _there_and_back(remote, proxy, lambda: proxy.delay("PUT|GET|DELETE|HEAD", "", seconds=0.1, times=25))
 
 
 @pytest.mark.parametrize(

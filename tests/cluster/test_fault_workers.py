@@ -55,6 +55,16 @@ ROLLBACK_DEATHS = [
     Moment("step-ends", "restore.rollback"),
     Moment("step-ends", "restore.verify-rollback"),
 ]
+PLAN_DEATHS = [
+    Moment("step-begins", "plan.plan"),
+    Moment("stored", "/plan/"),
+    Moment("step-ends", "plan.plan"),
+]
+DELETE_DEATHS = [
+    Moment("stored", r"\.ended$"),
+    Moment("step-ends", "delete.versions"),
+    Moment("step-ends", "delete.release"),
+]
 UNDO_DEATHS = [
     Moment("step-ends", "undo.plan"),
     Moment("step-ends", "undo.safety"),
@@ -153,6 +163,42 @@ def kill_in_undo(site: Site, moment: Moment) -> None:
     assert_result_is_true(site, done, wanted, before)
     assert_as(site, before)
     assert_no_version_lost(site, versions)
+
+
+def test_a_plan_whose_worker_was_killed_anywhere_is_made_by_another(control_plane: Access, tmp_path: Path) -> None:
+    together(control_plane, tmp_path, PLAN_DEATHS, kill_in_plan)
+
+
+def kill_in_plan(site: Site, moment: Moment) -> None:
+    version = site.backup()
+    shop.damage(site.cluster.api, site.namespace)
+    before = site.look()
+    operation = site.start("plan", version=version)
+    site.worker(moment).wait_killed()
+    done = site.finish(operation)
+    assert done.state is State.SUCCEEDED
+    assert read_plan(site.repository, site.application.id, done.id).counts == done.outcome["counts"]
+    assert_as(site, before)
+
+
+def test_a_deletion_whose_worker_was_killed_anywhere_is_finished_by_another(
+    control_plane: Access, tmp_path: Path
+) -> None:
+    together(control_plane, tmp_path, DELETE_DEATHS, kill_in_delete)
+
+
+def kill_in_delete(site: Site, moment: Moment) -> None:
+    made = {site.backup(), site.backup()}
+    objects = site.look()
+    operation = site.start("delete")
+    site.worker(moment).wait_killed()
+    done = site.finish(operation)
+    assert done.state is State.SUCCEEDED
+    assert site.versions() == {}
+    assert set(site.sealed()) == made
+    assert_no_version_lost(site, {})
+    assert site.repository.applications.get(site.application.id).status == "deleted"
+    assert_as(site, objects)
 
 
 @pytest.mark.parametrize("workers", [2, 4])
