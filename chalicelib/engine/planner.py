@@ -12,7 +12,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -172,6 +172,9 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
     """
     session = ground.session
     wanted = Wanted(ground.repository, ground.application, target.version)
+    if target.keys is None and wanted.manifest is not None and wanted.manifest.purpose == "safety":
+        # It holds what one restore was to change, and its silence about everything else says nothing.
+        target = replace(target, keys=frozenset(row.key for row in wanted.index))
     document = ground.document
     if target.keys is None:
         document = load(wanted.document_text())
@@ -179,6 +182,7 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
     else:
         live = _read_keys(ground, target.keys, wanted)
     context = context_of(session, document, wanted, live)
+    only = Only(target.only, context) if target.only else None
     version_gaps = wanted.manifest.gaps if wanted.manifest and target.keys is None else ()
     plan = make_plan(
         (row for row in wanted.index if target.keys is None or row.key in target.keys),
@@ -191,12 +195,21 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
         read_live=live.content,
         context=context,
         consent=target.consent,
-        only=Only(target.only, context) if target.only else None,
+        only=only,
         gaps=(*live.gaps, *version_gaps),
         ask_server=_DryRun(live) if ask_server else None,
         attached=Attached(session, lambda: _owned(ground, target, live)),
     )
-    return Planning(target, plan, wanted)
+    return Planning(target, _with_unmet(plan, only), wanted)
+
+
+def _with_unmet(plan: Plan, only: Only | None) -> Plan:
+    """Say of each name that nothing goes by it; a restore of nothing but those is a mistake."""
+    unmet = only.unmet if only is not None else ()
+    said = tuple(f"Nothing goes by `{text}`, neither in the version nor in the cluster." for text in unmet)
+    if only is not None and only.none_met:
+        return plan.model_copy(update={"blockers": (*plan.blockers, *said)})
+    return plan.model_copy(update={"warnings": (*plan.warnings, *said)})
 
 
 def _read_selection(ground: Ground, document: Document, wanted: Wanted) -> _Live:

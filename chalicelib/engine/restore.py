@@ -232,7 +232,9 @@ def after(work: Work) -> Next:
     if work.operation.kind is OperationKind.UNDO:
         # What was before may have been broken, and it was asked for: it is looked at, not judged.
         return Next("verify", {"healthAfter": health.observe(work).as_json()})
-    verdict = health.settle(work, None if options.only else options.version, was)
+    state = state_of(read_entries(work.repository, work.application.id, work.operation.id), "apply")
+    refused = [entry.object.key for entry in state.settled.values() if entry.mark == "failed"]
+    verdict = health.settle(work, None if options.only else options.version, was, refused)
     work.note(healthAfter=verdict.now.as_json())
     if verdict.worse and options.on_failure == "rollback":
         raise Conflict("After the restore the application is worse than before it: " + "; ".join(verdict.worse))
@@ -246,6 +248,8 @@ def verify(work: Work) -> Finish:
     again = done if done.empty else make(work, _target(work), ask_server=False).plan
     _settle_volumes(work)
     rows, verified = results.of(work, done, again, phase="apply")
+    if work.operation.kind is OperationKind.UNDO:
+        rows += results.of_strangers(written_by(work, str(work.operation.arguments["restore"])).strangers)
     results.store(work, rows, "verified")
     whole = (
         all(row.outcome != "failed" and row.verified in {"", "equal"} for row in rows)
@@ -275,9 +279,14 @@ def _set_current(work: Work, done: Plan) -> None:
     if work.operation.kind is OperationKind.UNDO:
         undone = work.repository.operations.get(work.application.id, str(work.operation.arguments["restore"]))
         version = undone.checkpoint.get("currentBefore")
-    elif options.only or done.mode != "exact":
+    elif options.only or done.mode != "exact" or _is_safety(work, options.version):
         return
     work.repository.applications.set_current(work.application.id, version, work.now())
+
+
+def _is_safety(work: Work, version: str) -> bool:
+    """Whether a version is only a part of the application."""
+    return work.repository.versions(work.application.id).get(version).purpose == "safety"
 
 
 def _outcome(work: Work) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 from chalicelib.domain.objects import ObjectKey
-from chalicelib.domain.plan import Action, Difference, LedgerEntry, Plan, ResultRow, Verb
+from chalicelib.domain.plan import Action, Difference, Identity, LedgerEntry, Plan, ResultRow, Verb
 from chalicelib.engine.ledger import LedgerState, read_entries, state_of
 from chalicelib.engine.work import Work
 
 _PART = 2000
+_SOMEBODY_ELSES = "Somebody else made it since; it was left as it is."
 
 
 #: Why a plan made afterwards can say nothing of an object.
@@ -76,6 +77,16 @@ def of(work: Work, done: Plan, again: Plan, *, phase: str) -> tuple[list[ResultR
     return rows, _count(rows)
 
 
+def of_strangers(keys: Iterable[ObjectKey]) -> list[ResultRow]:
+    """Rows of an undo for what the restore had created and somebody else has made anew since."""
+    return [
+        ResultRow(
+            object=Identity.of(key), verb=Verb.KEEP, outcome="left", reason="somebody-elses", message=_SOMEBODY_ELSES
+        )
+        for key in sorted(keys)
+    ]
+
+
 def _row(number: int, action: Action, state: LedgerState) -> ResultRow:
     entry = state.settled.get(number)
     if not action.verb.writes:
@@ -114,7 +125,7 @@ def of_rollback(work: Work, again: Plan, strangers: frozenset[ObjectKey]) -> tup
             continue
         said = back.says(key)
         outcome = "left" if key in strangers else {"equal": "undone", "unknown": "unknown"}.get(said, "undo-failed")
-        message = "Somebody else made it since; it was left as it is." if key in strangers else ""
+        message = _SOMEBODY_ELSES if key in strangers else ""
         rows.append(
             ResultRow(
                 object=entry.object,

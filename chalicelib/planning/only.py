@@ -27,18 +27,33 @@ class Only:
 
     def __init__(self, given: Iterable[str], context: PlanContext) -> None:
         self._context = context
-        self._patterns = [_parse(number, text) for number, text in enumerate(given)]
+        self._texts = tuple(given)
+        self._patterns = [_parse(number, text) for number, text in enumerate(self._texts)]
+        self._met: set[int] = set()
 
     def __call__(self, key: ObjectKey) -> bool:
         """Whether this object is meant."""
         resource = self._context.resource_of(key)
         plural = resource.plural if resource is not None else ""
-        return any(
-            pattern.kind.matches(key.group, key.kind, plural)
+        met = {
+            number
+            for number, pattern in enumerate(self._patterns)
+            if pattern.kind.matches(key.group, key.kind, plural)
             and name_matches(pattern.namespace, key.namespace)
             and name_matches(pattern.name, key.name)
-            for pattern in self._patterns
-        )
+        }
+        self._met |= met
+        return bool(met)
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """The texts by which nothing was meant of all that was asked about so far."""
+        return tuple(text for number, text in enumerate(self._texts) if number not in self._met)
+
+    @property
+    def none_met(self) -> bool:
+        """Whether nothing at all was meant."""
+        return not self._met
 
 
 def _parse(number: int, text: str) -> _Pattern:

@@ -117,6 +117,17 @@ def test_a_restore_of_a_part_touches_nothing_else(scene: Scene, only: list[str],
     assert {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)} == done
 
 
+def test_names_that_mean_nothing_are_told_and_nothing_is_done_if_all_do(scene: Scene) -> None:
+    version = scene.backup()
+    damage(scene)
+    plan = scene.plan(version, only=["ConfigMap/gone", "ConfigMap/gnoe"])
+    assert [action.object.name for action in plan.actions] == ["gone"]
+    assert any("`ConfigMap/gnoe`" in warning for warning in plan.warnings)
+    refused = scene.restore(version, only=["ConfigMap/gnoe"])
+    assert (refused.state, refused.writes) == (State.FAILED, [])
+    assert "Nothing goes by `ConfigMap/gnoe`" in refused.message
+
+
 # ── undo ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -169,6 +180,18 @@ def test_an_undo_tells_what_a_user_changed_since_and_the_users_change_is_not_los
     assert scene.get("ConfigMap/changed")["data"]["mine"] == "precious"
 
 
+def test_what_somebody_made_anew_since_is_left_by_an_undo_and_named(scene: Scene) -> None:
+    version = scene.backup()
+    scene.delete("ConfigMap/gone")
+    restored = scene.restore_well(version)
+    scene.delete("ConfigMap/gone")
+    scene.make("{apiVersion: v1, kind: ConfigMap, metadata: {name: gone}, data: {a: mine}}")
+    undone = scene.undo_well(restored)
+    assert undone.rows["ConfigMap/gone"].outcome == "left"
+    assert "Somebody else made it since" in undone.rows["ConfigMap/gone"].message
+    assert scene.get("ConfigMap/gone")["data"] == {"a": "mine"}
+
+
 # ── safety ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -193,6 +216,21 @@ def test_a_safety_version_holds_what_was_there_of_what_is_touched(scene: Scene, 
     held = scene.held(str(restored.operation.outcome["safetyVersion"]))
     assert held.keys() == {"ConfigMap/changed", "ConfigMap/extra"}
     assert all(body["data"] == before[key]["data"] for key, body in held.items())
+
+
+def test_a_safety_version_says_nothing_of_what_it_does_not_hold(scene: Scene) -> None:
+    version = scene.backup()
+    scene.patch("ConfigMap/changed", {"data": {"a": "other"}})
+    before = scene.look()
+    safety = str(scene.restore_well(version).operation.outcome["safetyVersion"])
+    scene.make(EXTRA)
+    restored = scene.restore_well(safety)
+    assert restored.outcomes() == {"ConfigMap/changed": "update"}
+    now = scene.look()
+    assert now.pop("ConfigMap/extra")
+    assert now == before
+    # The application is not at a version that is only a part of it.
+    assert scene.repository.applications.get(scene.application.id).current_version == version
 
 
 # ── saved plans ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -64,3 +64,10 @@ def test_what_is_protected_needs_consent_to_it_to_its_kind_or_to_all() -> None:
 
 def test_kinds_can_be_protected_by_their_plural() -> None:
     assert lacks(WEB, protect="deployments.apps")
+
+
+def test_names_by_which_nothing_was_meant_are_known() -> None:
+    only = Only(["ConfigMap/a", "ConfigMap/typo"], CONTEXT)
+    assert only.none_met
+    assert [only(ObjectKey("", "ConfigMap", "shop", name)) for name in ("a", "b")] == [True, False]
+    assert (only.unmet, only.none_met) == (("ConfigMap/typo",), False)
