@@ -20,7 +20,7 @@ from chalicelib.cluster.listing import items
 from chalicelib.domain.application import WorkloadHealth
 from chalicelib.domain.document import Check
 from chalicelib.domain.errors import ClusterError, DeadlineExceeded
-from chalicelib.domain.objects import Body
+from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.engine.work import Work
 
 #: Seconds between two looks.
@@ -91,15 +91,15 @@ def observe(work: Work, *, checks: bool = True) -> Observed:
     return Observed(_workloads(work), _checks(work, work.document.spec.restore.health.checks) if checks else ())
 
 
-def settle(work: Work, version: str | None, was: Observed) -> Verdict:
+def settle(work: Work, version: str | None, was: Observed, refused: Iterable[ObjectKey] = ()) -> Verdict:
     """Look until everything that must be well is, or the document's time is over.
 
     What must be well: workloads that were ready when `version` was made (without a version: that were ready before),
-    and every check.
+    and every check. What was `refused` is not waited for.
     """
     limit = work.document.spec.restore.health.timeout.total_seconds()
     end = time.monotonic() + limit
-    required = _required(work, version, was)
+    required = _required(work, version, was) - {f"{key.kind} {key.namespace}/{key.name}" for key in refused}
     unwell_before = was.unwell
     known_before = {_name(workload) for workload in was.workloads}
     while True:
