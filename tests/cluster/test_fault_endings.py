@@ -222,17 +222,20 @@ def test_when_an_update_is_refused_by_dry_run_it_is_left_out_and_the_result_says
     assert site.look() == {**wanted, "ConfigMap/conf": before["ConfigMap/conf"]}
 
 
-def test_with_on_failure_keep_what_could_be_restored_stays_and_the_rest_is_told(site: Site) -> None:
+@pytest.mark.parametrize(("kind", "name"), [("RoleBinding", "reader"), ("StatefulSet", "db")])
+def test_with_on_failure_keep_what_could_be_restored_stays_and_the_rest_is_told(
+    site: Site, kind: str, name: str
+) -> None:
     version, wanted = site.backup(), site.look()
     shop.damage(site.cluster.api, site.namespace)
     before, versions = site.look(), site.versions()
-    with site.refusing("RoleBinding", "reader", "CREATE"):
+    with site.refusing(kind, name, "CREATE"):
         done = site.run("restore", version=version, onFailure="keep")
     assert done.state is State.PARTIAL
-    row = site.result(done)["RoleBinding/reader"]
+    row = site.result(done)[f"{kind}/{name}"]
     assert (row.outcome, row.verified) == ("failed", "missing")
     assert_result_is_true(site, done, before, wanted)
-    assert site.look() == {key: body for key, body in wanted.items() if key != "RoleBinding/reader"}
+    assert site.look() == {key: body for key, body in wanted.items() if key != f"{kind}/{name}"}
     assert_no_version_lost(site, versions)
     assert site.run("undo", restore=done.id).state is State.SUCCEEDED
     assert_as(site, before)
