@@ -194,6 +194,40 @@ def test_a_selection_takes_what_it_says_and_a_restore_touches_nothing_else(
     assert scene.look() == expected
 
 
+def test_cluster_scoped_objects_are_kept_and_deleted_only_where_their_labels_say_so(control_plane) -> None:
+    roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+    with open_scene(control_plane) as scene:
+        mark, other = f"part-of: {scene.namespace}", "part-of: somebody-else"
+        made = [f"{scene.namespace}-{name}" for name in ("kept", "gone", "extra", "others")]
+        scene.describe(f'objects: [{{kinds: [ClusterRole], labels: "part-of={scene.namespace}"}}]')
+
+        def make(name: str, label: str) -> None:
+            scene.make(
+                f"{{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {{name: {name}, "
+                f"labels: {{{label}}}}}, rules: [{{apiGroups: [''], resources: [pods], verbs: [get]}}]}}"
+            )
+
+        try:
+            make(made[0], mark)
+            make(made[1], mark)
+            version = scene.backup()
+            assert scene.held(version).keys() == {f"ClusterRole/{name}" for name in made[:2]}
+            scene.api.patch(f"{roles}/{made[0]}", {"rules": []})
+            scene.api.delete(f"{roles}/{made[1]}")
+            make(made[2], mark)
+            make(made[3], other)
+            assert scene.restore_well(version).outcomes() == {
+                f"ClusterRole/{made[0]}": "update",
+                f"ClusterRole/{made[1]}": "create",
+                f"ClusterRole/{made[2]}": "delete",
+            }
+            assert scene.api.exists(f"{roles}/{made[3]}")
+        finally:
+            for name in made:
+                if scene.api.exists(f"{roles}/{name}"):
+                    scene.api.delete(f"{roles}/{name}")
+
+
 def test_a_label_that_came_since_takes_an_object_out_of_the_restore(labelled: Scene) -> None:
     version = labelled.backup()
     labelled.patch("ConfigMap/a", {"metadata": {"labels": {"mainstay.dev/exclude": "true"}}, "data": {"a": "2"}})
