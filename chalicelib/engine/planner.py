@@ -86,8 +86,8 @@ class _Differing:
 
     def take(self, listing: Listing, key: ObjectKey, content: Body, digest: bytes, raw: bytes) -> int:  # noqa: ARG002
         """Keep it if it differs, or if it tells of others (autoscalers)."""
-        row = self._wanted.index.get(key)
-        differs = row is not None and row.digest != digest
+        wanted = self._wanted.index.digest(key)
+        differs = wanted is not None and wanted != digest
         if differs or (key.group, key.kind) == _AUTOSCALER:
             packed = zlib.compress(raw, 1)
             if self._size + len(packed) <= _MOST_KEPT:
@@ -97,7 +97,7 @@ class _Differing:
 
     def misses(self, key: ObjectKey) -> bool:
         """An object that no version would hold, but this one does: without a row it would be taken for missing."""
-        return self._wanted.index.get(key) is not None
+        return key in self._wanted.index
 
     def restart(self, listing: Listing) -> None:
         """What was kept is the same or will be overwritten."""
@@ -263,8 +263,7 @@ def context_of(session: ClusterSession, document: Document, wanted: Wanted, live
 
 
 def _autoscaled(wanted: Wanted, live: _Live | None) -> Iterator[ObjectKey]:
-    rows = [row for row in wanted.index if (row.key.group, row.key.kind) == _AUTOSCALER]
-    bodies = [body for _, body in wanted.contents(rows)]
+    bodies = [body for _, body in wanted.contents(list(wanted.index.rows_of(*_AUTOSCALER)))]
     bodies += live.kept.autoscalers() if live is not None else ()
     yield from (target for body in bodies if (target := autoscaled_by(body)) is not None)
 

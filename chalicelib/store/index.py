@@ -22,6 +22,7 @@ from chalicelib.store.segments import SegmentReader, SegmentWriter
 
 CONTENT = "index"
 _DIGEST_BYTES = 32
+_NOWHERE = (("", ""), 0, 0, 0)
 
 
 def write_index(
@@ -56,6 +57,7 @@ class CompactIndex:
     """An index in memory, in columns: about 50 bytes per row beside the names.
 
     Rows are appended in the order of their keys (`ValueError` otherwise). Iterating gives them back in that order.
+    Looking up keys in that order needs no search. Safe to read from several threads.
     """
 
     def __init__(self) -> None:
@@ -71,6 +73,9 @@ class CompactIndex:
         self._offset = array("I")
         self._length = array("I")
         self._last: ObjectKey | None = None
+        #: What was looked up last: its kind, where that begins and ends, and the row after it. One value, so that
+        #: threads see all of it or none.
+        self._at: tuple[tuple[str, str], int, int, int] = _NOWHERE
 
     @classmethod
     def of(cls, rows: Iterable[IndexRow]) -> CompactIndex:
@@ -89,6 +94,7 @@ class CompactIndex:
             self._kinds.append((key.group, key.kind))
             self._kind_begins.append(len(self))
         self._last = key
+        self._at = _NOWHERE
         self._names += _name(key)
         self._name_ends.append(len(self._names))
         self._digests += row.digest
@@ -103,20 +109,27 @@ class CompactIndex:
         return len(self._name_ends)
 
     def __iter__(self) -> Iterator[IndexRow]:
-        for number, (group, kind) in enumerate(self._kinds):
-            begin, end = self._range(number)
-            for row in range(begin, end):
-                yield self._row(group, kind, row)
+        for group, kind in self._kinds:
+            yield from self.rows_of(group, kind)
+
+    def rows_of(self, group: str, kind: str) -> Iterator[IndexRow]:
+        """The rows of one kind, in order."""
+        begin, end = self._range((group, kind))
+        for row in range(begin, end):
+            yield self._row(group, kind, row)
 
     def get(self, key: ObjectKey) -> IndexRow | None:
-        """The row of one object, found by bisection."""
-        number = bisect_left(self._kinds, (key.group, key.kind))
-        if number == len(self._kinds) or self._kinds[number] != (key.group, key.kind):
-            return None
-        begin, end = self._range(number)
-        wanted = _name(key)
-        row = bisect_left(range(end), wanted, lo=begin, key=self._name_of)
-        return self._row(key.group, key.kind, row) if row < end and self._name_of(row) == wanted else None
+        """The row of one object."""
+        row = self._find(key)
+        return None if row is None else self._row(key.group, key.kind, row)
+
+    def digest(self, key: ObjectKey) -> bytes | None:
+        """The digest of one object: less work than its row."""
+        row = self._find(key)
+        return None if row is None else self._digest(row)
+
+    def __contains__(self, key: ObjectKey) -> bool:
+        return self._find(key) is not None
 
     @property
     def nbytes(self) -> int:
@@ -125,20 +138,37 @@ class CompactIndex:
         fixed = sum(column.itemsize * len(column) for column in columns)
         return fixed + len(self._names) + len(self._digests) + sum(len(name) + 120 for name in self._segments)
 
-    def _range(self, number: int) -> tuple[int, int]:
+    def _find(self, key: ObjectKey) -> int | None:
+        wanted, (kind, begin, end, row) = _name(key), self._at
+        if kind != (key.group, key.kind):
+            kind = (key.group, key.kind)
+            begin, end = self._range(kind)
+            row = begin
+        if row >= end or self._name_of(row) != wanted:
+            row = bisect_left(range(end), wanted, lo=begin, key=self._name_of)
+            if row == end or self._name_of(row) != wanted:
+                return None
+        self._at = (kind, begin, end, row + 1)
+        return row
+
+    def _range(self, kind: tuple[str, str]) -> tuple[int, int]:
+        number = bisect_left(self._kinds, kind)
+        if number == len(self._kinds) or self._kinds[number] != kind:
+            return 0, 0
         last = number + 1 == len(self._kinds)
         return self._kind_begins[number], len(self) if last else self._kind_begins[number + 1]
+
+    def _digest(self, row: int) -> bytes:
+        return bytes(self._digests[row * _DIGEST_BYTES : (row + 1) * _DIGEST_BYTES])
 
     def _name_of(self, row: int) -> bytes:
         return bytes(self._names[self._name_ends[row - 1] if row else 0 : self._name_ends[row]])
 
     def _row(self, group: str, kind: str, row: int) -> IndexRow:
         namespace, _, name = self._name_of(row).decode().partition("\0")
-        digest = bytes(self._digests[row * _DIGEST_BYTES : (row + 1) * _DIGEST_BYTES])
         segment = self._segments[self._segment[row]]
-        return IndexRow(
-            ObjectKey(group, kind, namespace, name), digest, segment, self._offset[row], self._length[row]
-        )
+        key = ObjectKey(group, kind, namespace, name)
+        return IndexRow(key, self._digest(row), segment, self._offset[row], self._length[row])
 
 
 def _name(key: ObjectKey) -> bytes:
