@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -54,6 +55,22 @@ def test_each_line_is_found_where_its_row_says(threads: int) -> None:
         assert plain[row.offset + row.length :][:1] == b"\n"
     assert {segment.name for segment in packer.finish()} == {row.segment for row in rows}
     assert packer.plain_bytes == sum(len(line) + 1 for line in lines.values())
+
+
+@given(st.sets(keys), st.lists(keys), st.randoms())
+def test_an_index_is_looked_up_in_any_order(held: set[ObjectKey], others: list[ObjectKey], order: Any) -> None:
+    rows = {row.key: row for row in rows_of(list(held))}
+    index = CompactIndex.of(rows.values())
+    asked = [*sorted(held), *held, *others]
+    if order.random() < 0.5:
+        order.shuffle(asked)
+    for key in asked:
+        row = rows.get(key)
+        assert index.get(key) == row
+        assert index.digest(key) == (row.digest if row else None)
+        assert (key in index) == (row is not None)
+    for kind in {key[:2] for key in asked}:
+        assert list(index.rows_of(*kind)) == [row for row in rows.values() if row.key[:2] == kind]
 
 
 @pytest.mark.parametrize("changed", [0, 700, 1499])
