@@ -33,6 +33,7 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.operation import Operation, OperationError, OperationKind, Pending, State
 from chalicelib.domain.traces import places
 from chalicelib.engine.clusters import Clusters, ClusterSession
+from chalicelib.engine.collector import rare_collections
 from chalicelib.engine.lease import Lease, LeaseTerms, NoLease, boottime
 from chalicelib.engine.work import Budget, Finish, Flow, Held, Next, Work
 from chalicelib.store.repository import Repository
@@ -363,6 +364,7 @@ class Engine:
                 return
             work.advance(outcome)
 
+    @rare_collections()
     def _step(self, work: Work, flow: Flow) -> Next | Finish:
         if work.operation.stalled > _MOST_STALLS:
             raise _gave_up(work)
