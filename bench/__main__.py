@@ -60,7 +60,7 @@ def _on_a_cluster(here: Ground, given: argparse.Namespace, parts: Iterable[str])
     if "restore" in parts:
         yield from restoring.rows(here, given.restored, given.size, given.repeat)
     if "memory" in parts:
-        yield from memory.rows(here, given.objects, max(given.repeat - 1, 1))
+        yield from memory.rows(here, given.objects, given.repeat)
 
 
 def _told(rows: Iterable[Row]) -> Iterator[Row]:
