@@ -62,7 +62,6 @@ def test_a_deleted_claim_finds_its_kept_volume_with_what_is_in_it(cluster) -> No
         assert volume_of(scene) == name
         assert file_in(scene, name).read_text() == "precious"
         assert volume(scene, name)["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
-        cluster.api.delete(f"/api/v1/persistentvolumes/{name}")
 
 
 def test_a_claim_whose_volume_is_gone_gets_a_new_one_and_the_plan_says_so(cluster) -> None:

@@ -8,7 +8,7 @@ object. So manifests and documents are the test's own, and the repository is the
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +32,7 @@ from tests.support.moments import Watch
 
 Body = dict[str, Any]
 
+_VOLUMES = "/api/v1/persistentvolumes"
 _OF_ONE_INCARNATION = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink")
 #: Annotations that count or mark one incarnation.
 _COUNTED = ("deployment.kubernetes.io/revision", "pv.kubernetes.io/bind-completed")
@@ -381,11 +382,21 @@ def open_scene(
 
 
 def _let_go(scene: Scene) -> None:
-    """Finalizers that a test put on objects would keep the namespace for ever."""
+    """Finalizers that a test put on objects would keep the namespace for ever, and volumes that are to be retained
+    would outlive it."""
     for key, body in scene.look(owned=True).items():
         if body["metadata"].get("finalizers"):
-            try:
-                scene.patch(key, {"metadata": {"finalizers": None}})
-            except ApiError as error:
-                if error.status != 404:
-                    raise
+            _tolerate_gone(lambda key=key: scene.patch(key, {"metadata": {"finalizers": None}}))
+    if ("v1", "PersistentVolumeClaim") in scene._used:
+        for volume in scene.api.get(_VOLUMES)["items"]:
+            if (volume["spec"].get("claimRef") or {}).get("namespace") == scene.namespace:
+                path = f"{_VOLUMES}/{volume['metadata']['name']}"
+                _tolerate_gone(lambda path=path: scene.api.delete(path))
+
+
+def _tolerate_gone(request: Callable[[], object]) -> None:
+    try:
+        request()
+    except ApiError as error:
+        if error.status != 404:
+            raise
