@@ -12,7 +12,9 @@ Chalice's ways that are dealt with here, and nowhere else:
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
 import logging
 import re
 import uuid
@@ -264,6 +266,7 @@ def _body(request: Request, model: type[BaseModel]) -> BaseModel:
     raw = request.raw_body or b""
     if len(raw) > LARGEST_BODY:
         raise TooLarge()
+    _refuse_repeated(raw)
     try:
         return model.model_validate_json(raw if raw.strip() else b"{}", strict=True)
     except ValidationError as error:
@@ -273,6 +276,23 @@ def _body(request: Request, model: type[BaseModel]) -> BaseModel:
             raise Malformed(f"The body is not JSON: {reason}.") from None
         problems = problems_of(error, model)
         raise Invalid(f"The body is not as it must be: {problems[0]}.", problems) from None
+
+
+def _refuse_repeated(raw: bytes) -> None:
+    """`Malformed` if an object in the body has a key more than once: readers differ in which one they believe."""
+    # What is no JSON, or nested too deeply, is refused in words of its own afterwards. Numbers stay text: none is
+    # too long to be looked at.
+    with contextlib.suppress(ValueError, RecursionError):
+        json.loads(raw, object_pairs_hook=_each_once, parse_int=str, parse_float=str)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise Malformed(f"The body has the key {key[:60]!r} more than once in one object.")
+        found[key] = value
+    return found
 
 
 def _query(request: Request, model: type[BaseModel]) -> BaseModel:

@@ -54,6 +54,21 @@ def test_a_body_that_is_not_json_is_malformed(built: House, body: bytes) -> None
     assert (said.status, said.error["code"]) == (400, "malformed")
 
 
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        (b'{"name": "shop", "name": "other", "document": "x"}', "name"),
+        (b'{"name": "shop", "n\\u0061me": "other"}', "name"),
+        (b'{"id": "x", "labels": {"release": "1", "release": "2"}}', "release"),
+        (b'{"id": ' + b"7" * 5000 + b', "name": "a", "name": "b"}', "name"),
+    ],
+)
+def test_a_key_given_twice_in_a_body_is_refused_by_its_name(built: House, body: bytes, key: str) -> None:
+    said = ask("POST", "/app", body)
+    assert (said.status, said.error["code"]) == (400, "malformed")
+    assert f"'{key}' more than once" in said.error["message"]
+
+
 @pytest.mark.parametrize("body", [[], "text", 7, None])
 def test_a_body_that_is_no_object_is_invalid(built: House, body: object) -> None:
     assert ask("POST", "/app", b"null" if body is None else body).status == 422
