@@ -56,6 +56,7 @@ class Applications:
 
     def register(self, asker: Asker, request: ApplicationRegistration) -> ApplicationView:
         """Register an application under a name that nobody has yet."""
+        naming.well_formed(request.name)
         if request.document is not None and request.namespace is not None:
             raise invalid("namespace", "the document says which namespaces it is about", "give one of the two")
         if request.document is None and request.namespace is None:
@@ -164,6 +165,8 @@ class Applications:
         """Change name, description, document or status; what the request does not say stays."""
         found = self.find(application)
         _refuse_deleting(found)
+        if request.name not in {None, found.name}:  # a name of an earlier release stays as it is
+            naming.well_formed(request.name or "")
         document = accepted(request.document if request.document is not None else found.document).document
         if document.spec.cluster and self._clusters.find(asker, document.spec.cluster).id != found.cluster:
             raise invalid("document", "an application stays on its cluster", "register another one there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from ulid import ULID
 
 from chalicelib.domain.errors import Conflict
+from chalicelib.services.refusals import invalid
 
 if TYPE_CHECKING:
     from chalicelib.store.repository import Repository
@@ -18,6 +20,26 @@ CLUSTERS = "clusters"
 
 #: A thing whose name was claimed exists after this long, or it never will: its maker died in between.
 _MAKING = timedelta(minutes=2)
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?")
+_LIKE_AN_ID = re.compile(r"(?:app|ver|op|cl|usr)-[a-z0-9]{26}", re.IGNORECASE)
+
+
+def well_formed(name: str) -> str:
+    """`name`, if an application can go by it on a command line and in a log; else `Invalid`.
+
+    It may be written `name@version`, after options, and where an id could stand: it must look like none of these.
+    Documents are stricter (`metadata.name` is a DNS label): every name of theirs is one here.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise invalid(
+            "name",
+            "it cannot be the name of an application",
+            "use at most 63 letters (a to z), digits, `-`, `_`, `.` and spaces, with a letter or digit at both ends",
+        )
+    if _LIKE_AN_ID.fullmatch(name):
+        raise invalid("name", "it looks like an identifier", "use a name that cannot be taken for one")
+    return name
 
 
 def claim(

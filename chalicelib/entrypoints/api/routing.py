@@ -278,7 +278,7 @@ def _body(request: Request, model: type[BaseModel]) -> BaseModel:
         raise Invalid(f"The body is not as it must be: {problems[0]}.", problems) from None
 
 
-def _refuse_repeated(raw: bytes) -> None:
+def _refuse_repeated(raw: str | bytes) -> None:
     """`Malformed` if an object in the body has a key more than once: readers differ in which one they believe."""
     # What is no JSON, or nested too deeply, is refused in words of its own afterwards. Numbers stay text: none is
     # too long to be looked at.

@@ -37,6 +37,35 @@ def test_a_name_is_given_to_one_application_only(built: House) -> None:
     assert len(built.services.applications.list(built.asker, PageQuery()).items) == 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("v@latest", " ", "-x", "../x", "a/b", "shop ", "sh\u202eop", "shöp", "a" * 64),
+        *("app-" + "0" * 26, "VER-01JD" + "a" * 22),
+    ],
+)
+def test_a_name_that_a_command_line_would_misread_is_refused(built: House, name: str) -> None:
+    application = built.registered("shop")
+    with pytest.raises(Invalid) as refused:
+        built.registered(name)
+    assert refused.value.problems[0].path == "name"
+    with pytest.raises(Invalid):
+        built.services.applications.update(built.asker, application, ApplicationChange(name=name))
+    assert [item.name for item in built.services.applications.list(built.asker, PageQuery()).items] == ["shop"]
+
+
+@pytest.mark.parametrize("name", ["a", "7", "Web shop_2.old", "op-1", "a" * 63])
+def test_an_ordinary_name_is_taken(built: House, name: str) -> None:
+    assert built.registered(name)
+
+
+def test_a_name_from_before_may_stay_while_other_things_change(built: House) -> None:
+    application = built.registered("shop")
+    built.repository.applications.update(application, lambda stored: stored.model_copy(update={"name": "sh@p"}))
+    change = ApplicationChange(name="sh@p", description="sells")
+    assert built.services.applications.update(built.asker, application, change).description == "sells"
+
+
 def test_a_name_whose_application_never_came_to_be_is_free_again(built: House) -> None:
     from datetime import timedelta
 
