@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.application import Application, WorkloadHealth
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from chalicelib.services.operations import Operations
     from chalicelib.services.versions import Versions
     from chalicelib.store.repository import Repository
+
+#: Applications that a new or changed one is compared with: each is a request and a document to read.
+_MOST_COMPARED = 200
 
 
 class Applications:
@@ -119,7 +123,7 @@ class Applications:
                 f"The document calls it {document.metadata.name}; here it goes by the name {application.name}."
             )
         mine = _namespaces(document)
-        for other in self._repository.applications.list():
+        for other in islice(self._repository.applications.list(), _MOST_COMPARED):
             if other.id == application.id or other.cluster != application.cluster or other.status == "deleted":
                 continue
             try:
@@ -187,8 +191,7 @@ class Applications:
         stored = self._repository.applications.update(found.id, change)
         if stored.name != found.name:
             self._repository.names.free(naming.APPLICATIONS, found.name, found.id)
-        warnings = self._warnings(stored, document) if request.document is not None else []
-        return views.application_view(stored, self._clusters.name_of(stored.cluster), warnings)
+        return views.application_view(stored, self._clusters.name_of(stored.cluster), self._warnings(stored, document))
 
     def delete(self, asker: Asker, application: str, query: DeletionQuery) -> OperationView:
         """Start to delete an application, and its versions unless they are to be kept."""

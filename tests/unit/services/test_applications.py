@@ -131,6 +131,23 @@ def test_applications_that_share_a_namespace_are_flagged(built: House) -> None:
     assert any("shares shop with shop" in warning for warning in warnings)
 
 
+def test_every_change_tells_of_a_namespace_that_is_shared(built: House) -> None:
+    built.registered("shop")
+    other = built.registered("other", document=DOCUMENT.replace("[shop]", "[other]"))
+    change = built.services.applications.update
+    assert not any("shares" in said for said in change(built.asker, other, ApplicationChange(description="x")).warnings)
+    change(built.asker, other, ApplicationChange(document=DOCUMENT))
+    warnings = change(built.asker, other, ApplicationChange(description="y")).warnings
+    assert any("shares shop with shop" in warning for warning in warnings)
+
+
+def test_what_was_deleted_shares_nothing(built: House) -> None:
+    gone = built.registered("gone")
+    built.repository.applications.update(gone, lambda stored: stored.model_copy(update={"status": "deleted"}))
+    request = ApplicationRegistration(name="shop", document=DOCUMENT)
+    assert built.services.applications.register(built.asker, request).warnings == []
+
+
 def test_a_change_leaves_alone_what_it_does_not_say(built: House) -> None:
     application = built.registered("shop", description="sells")
     changed = built.services.applications.update(built.asker, application, ApplicationChange(status="inactive"))
