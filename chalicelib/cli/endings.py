@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.cli.exits import Exit, ended, exit_of_operation
+from chalicelib.cli.failure import Failure
 from chalicelib.cli.following import follow
 from chalicelib.cli.gateway import Json
 from chalicelib.cli.rendering.words import duration, printable, seconds_between
@@ -45,6 +46,8 @@ def _tell(session: Session, operation: Json, application: str) -> None:
     elif not screen.quiet:
         for line in _good_news(operation, application, spent):
             screen.out.print(line)
+        for line in _left(session, operation):
+            screen.out.print(line)
     for hint in _next(operation, application):
         screen.hint(session.named(hint))
 
@@ -77,6 +80,21 @@ def _good_news(operation: Json, application: str, spent: str) -> list[object]:
     return lines
 
 
+def _left(session: Session, operation: Json) -> list[object]:
+    """What a restore or an undo did not touch though it is not as wanted, and why."""
+    from chalicelib.cli.rendering.operations import left_in_words
+
+    skipped = ((operation.get("outcome") or {}).get("counts") or {}).get("skip")
+    if operation["kind"] != "undo" and not (operation["kind"] == "restore" and skipped):
+        return []
+    try:
+        rows = session.gateway.result(operation["id"])["items"]
+    except Failure:
+        # It is done, and that is what the exit code tells; the number is known in any case.
+        return [f"  left as they are: {skipped:,}"] if skipped else []
+    return [f"  left as it is, {words}" for words in left_in_words(rows)]
+
+
 def _listed(gaps: object) -> list[Json]:
     return gaps[:5] if isinstance(gaps, list) else []
 
@@ -92,10 +110,10 @@ def _next(operation: Json, application: str) -> list[str]:
         version = (operation.get("outcome") or {}).get("version")
         return [f"See it: {{program}} show {version}"] if version else []
     if kind == "restore" and state in {"succeeded", "partial"}:
-        return [
-            f"Object by object: {{program}} result {operation['id']}",
-            f"Take it back: {{program}} undo {operation['id']}",
-        ]
+        from chalicelib.cli.rendering.operations import changed
+
+        back = [f"Take it back: {{program}} undo {operation['id']}"] if changed(operation) else []
+        return [f"Object by object: {{program}} result {operation['id']}", *back]
     if kind in {"restore", "undo"} and operation.get("startedAt"):
         stale = (operation.get("error") or {}).get("code") == "conflict"
         hints = [f"See what has changed: {{program}} plan {application}"] if stale else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chalicelib.cli.gateway import Json
 from chalicelib.cli.rendering.words import printable
 
@@ -21,3 +23,8 @@ def object_name(identity: Json) -> str:
     namespace = identity.get("namespace")
     name = printable(str(identity.get("name", "")))
     return f"{kind_of(identity)} {printable(str(namespace))}/{name}" if namespace else f"{kind_of(identity)} {name}"
+
+
+def some_of(names: Sequence[str], most: int = 4) -> str:
+    """The first few names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

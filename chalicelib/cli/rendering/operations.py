@@ -12,10 +12,11 @@ from rich.text import Text
 from chalicelib.cli.exits import ended
 from chalicelib.cli.gateway import Json
 from chalicelib.cli.rendering.marks import STATES, VERBS, Marks
-from chalicelib.cli.rendering.objects import object_name
+from chalicelib.cli.rendering.objects import object_name, some_of
 from chalicelib.cli.rendering.tables import Column, facts, table
 from chalicelib.cli.rendering.words import age, counted, duration, printable, seconds_between, size, when
 
+_LEFT = {"skipped", "left"}
 _BAD_OUTCOMES = {"failed", "undo-failed", "not-started"}
 
 
@@ -219,6 +220,23 @@ def verified_in_words(verified: Json) -> str:
         if verified.get(name)
     ]
     return ", ".join(parts)
+
+
+def left_in_words(rows: Sequence[Json]) -> Iterator[str]:
+    """A line for each reason why objects were left as they are: `1 protected: PersistentVolumeClaim shop/data-0`."""
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        if row.get("outcome") in _LEFT:
+            reason = printable(str(row.get("reason") or "left")).replace("-", " ")
+            by_reason.setdefault(reason, []).append(object_name(row["object"]))
+    for reason, names in by_reason.items():
+        yield f"{len(names):,} {reason}: {some_of(names)}"
+
+
+def changed(operation: Json) -> bool:
+    """Whether a restore or an undo wrote anything, as far as its counts tell."""
+    counts = (operation.get("outcome") or {}).get("counts")
+    return counts is None or any(counts.get(verb) for verb in _WRITES)
 
 
 def result_table(rows: Sequence[Json], *, marks: Marks, everything: bool, most: int = 60) -> Iterator[RenderableType]:

@@ -10,7 +10,7 @@ from rich.text import Text
 from chalicelib.cli.gateway import Json
 from chalicelib.cli.rendering.differences import difference_lines
 from chalicelib.cli.rendering.marks import CHANGES, VERBS, Look, Marks
-from chalicelib.cli.rendering.objects import object_name
+from chalicelib.cli.rendering.objects import object_name, some_of
 from chalicelib.cli.rendering.words import counted, printable
 
 _MOST_OBJECTS = 25
@@ -61,6 +61,14 @@ def plan_summary(plan: Json, page: Page) -> Text:
         parts.append(Text(f"{unchanged:,} unchanged", style="dim"))
     if writes(plan):
         return _joined(Text("Plan: ", style="bold"), parts, page)
+    left = [object_name(action["object"]) for action in plan.get("actions") or [] if action["verb"] == "skip"]
+    if left:
+        differ = "object differs and is" if len(left) == 1 else "objects differ and are"
+        line = Text("Nothing that it may do", style="bold yellow")
+        line.append(f"; {len(left):,} {differ} left: {page.marks.safe(some_of(left))}.", style="")
+        if unchanged:
+            line.append(f" {unchanged:,} unchanged", style="dim")
+        return line
     head = Text("Nothing to do: the cluster is as the version has it.", style="bold green")
     return _joined(head.append(" "), parts, page)
 
@@ -89,8 +97,8 @@ def consequences(plan: Json) -> Iterator[Text]:
     for verb, words, style in _CONSEQUENCES:
         names = [object_name(action["object"]) for action in plan.get("actions") or [] if action["verb"] == verb]
         if names:
-            some = ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
-            yield Text.assemble("It ", (f"{words} {counted(len(names), 'object')}", f"bold {style}"), f": {some}.")
+            number = counted(len(names), "object")
+            yield Text.assemble("It ", (f"{words} {number}", f"bold {style}"), f": {some_of(names)}.")
 
 
 def comparison_lines(comparison: Json, page: Page) -> Iterator[Text]:

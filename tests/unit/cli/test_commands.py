@@ -318,6 +318,24 @@ def test_a_restore_shows_its_plan_and_does_exactly_that(mainstay: Mainstay, serv
     assert said.code == 0
 
 
+def test_a_restore_says_what_it_left_and_why(mainstay: Mainstay, service: FakeService) -> None:
+    service.operations[RESTORE]["outcome"]["counts"]["skip"] = 2
+    for name, reason in (("data-0", "protected"), ("data-1", "in-use")):
+        claim = fake.identity("PersistentVolumeClaim", name)
+        service.rows.append(fake.row("skip", claim, "skipped", reason=reason, verified=""))
+    said = mainstay("restore", "shop", "--yes")
+    assert "  left as it is, 1 protected: PersistentVolumeClaim shop/data-0\n" in said.out
+    assert "  left as it is, 1 in use: PersistentVolumeClaim shop/data-1\n" in said.out
+
+
+def test_a_restore_that_changed_nothing_cannot_be_taken_back(mainstay: Mainstay, service: FakeService) -> None:
+    service.operations[RESTORE]["outcome"]["counts"] = {"keep": 42}
+    said = mainstay("restore", "shop", "--yes")
+    assert "nothing changed" in said.out
+    assert "mainstay result" in said.err
+    assert "mainstay undo" not in said.err
+
+
 @pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("answer", ["n\n", "\n", "", "yep\n"])
 def test_anything_but_yes_does_nothing(mainstay: Mainstay, service: FakeService, answer: str) -> None:

@@ -91,6 +91,13 @@ def test_a_plan_that_does_nothing_says_so_first() -> None:
     )
 
 
+def test_a_plan_that_may_do_nothing_does_not_say_that_all_is_well() -> None:
+    plan = fake.plan(actions=[each for each in fake.plan()["actions"] if each["verb"] == "skip"], warnings=[])
+    text = drawn(plan_lines(plan, Page(120, UNICODE)), width=120)
+    assert "Nothing that it may do; 1 object differs and is left: PersistentVolumeClaim shop/data-0." in text
+    assert "as the version has it" not in text
+
+
 def test_what_stands_in_the_way_is_told_last_before_the_sum() -> None:
     plan = fake.plan(
         actions=[fake.action("delete", fake.identity("PersistentVolumeClaim", "data-0"), "extra")],
