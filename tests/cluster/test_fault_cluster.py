@@ -20,7 +20,7 @@ from tests.support.moments import Moment
 from tests.support.outage import Outage, forget
 from tests.support.rights import limited
 from tests.support.site import Site, open_site
-from tests.support.truth import assert_as, assert_no_version_lost, assert_result_is_true
+from tests.support.truth import assert_as, assert_no_version_lost, assert_result_is_true, assert_succeeded
 
 pytestmark = pytest.mark.cluster
 
@@ -71,7 +71,7 @@ def test_an_api_server_killed_during_apply_is_waited_for(own: Cluster, sites: li
     done = site.run("restore", site.engine((moment, outage)), version=version)
     outage.over()
     assert outage.happened
-    assert done.state is State.SUCCEEDED
+    assert_succeeded(site, done)
     assert_result_is_true(site, done, before, wanted)
     assert_as(site, wanted)
     assert_no_version_lost(site, versions)

@@ -21,7 +21,7 @@ from tests.support import policy, shop
 from tests.support.moments import Moment
 from tests.support.rights import limited
 from tests.support.site import Site, open_site
-from tests.support.truth import assert_as, assert_no_version_lost, assert_result_is_true
+from tests.support.truth import assert_as, assert_no_version_lost, assert_result_is_true, assert_succeeded
 from tests.support.worker import TERMS
 
 pytestmark = pytest.mark.cluster
@@ -144,7 +144,8 @@ def test_a_restore_goes_before_a_running_backup_which_then_succeeds(site: Site, 
 
     backup = site.finish(site.start("backup"), site.engine((moment, ask)))
     restore = site.operation(restores[0].id)
-    assert (backup.state, restore.state) == (State.SUCCEEDED, State.SUCCEEDED)
+    assert_succeeded(site, backup)
+    assert_succeeded(site, restore)
     assert restore.finished_at < backup.finished_at
     assert_result_is_true(site, restore, before, wanted)
     # The backup has captured what the restore brought, not half of what was before.
@@ -161,7 +162,7 @@ def test_a_restore_whose_worker_runs_out_of_time_again_and_again_ends_well(site:
         budget = Budget()
         site.engine((Moment(moment), budget.stop)).tick(budget)
     done = site.finish(operation)
-    assert done.state is State.SUCCEEDED
+    assert_succeeded(site, done)
     assert_result_is_true(site, done, before, wanted)
     assert_as(site, wanted)
     assert_no_version_lost(site, versions)

@@ -23,7 +23,7 @@ from tests.harness.s3 import S3Server
 from tests.support import shop
 from tests.support.moments import Moment
 from tests.support.site import Site, open_site
-from tests.support.truth import assert_as, assert_no_version_lost, assert_result_is_true
+from tests.support.truth import assert_as, assert_no_version_lost, assert_result_is_true, assert_succeeded
 from tests.support.worker import Storage
 
 pytestmark = pytest.mark.cluster
@@ -52,7 +52,7 @@ def _there_and_back(site: Site, proxy: HttpProxy, fault: Callable[[], object]) -
     versions, wanted = site.versions(), site.look()
     fault()
     made = site.run("backup")
-    assert (made.state, made.error) == (State.SUCCEEDED, None)
+    assert_succeeded(site, made)
     proxy.clear()
     assert_no_version_lost(site, versions)
     assert site.versions().keys() == {*versions, made.outcome["version"]}
@@ -61,7 +61,7 @@ def _there_and_back(site: Site, proxy: HttpProxy, fault: Callable[[], object]) -
     fault()
     done = site.run("restore", version=made.outcome["version"])
     proxy.clear()
-    assert (done.state, done.error) == (State.SUCCEEDED, None)
+    assert_succeeded(site, done)
     assert_result_is_true(site, done, before, wanted)
     assert_as(site, wanted)
     assert_no_version_lost(site, versions)
@@ -138,7 +138,7 @@ def test_a_storage_away_for_longer_than_the_lease_stops_the_work_and_it_goes_on_
     operation = remote.start("restore", version=version)
     done = remote.finish(operation, remote.engine((moment, freeze)))
     back.join()
-    assert (done.state, done.error) == (State.SUCCEEDED, None)
+    assert_succeeded(remote, done)
     assert done.attempts >= 2
     assert_result_is_true(remote, done, before, wanted)
     assert_as(remote, wanted)
@@ -237,7 +237,7 @@ def test_a_worker_with_a_wrong_passphrase_takes_no_work_and_says_why(site: Site)
     assert_as(site, before)
     assert site.versions() == versions
     restored = site.finish(operations[1])
-    assert restored.state is State.SUCCEEDED
+    assert_succeeded(site, restored)
     assert_as(site, wanted)
     for operation in operations:
         assert site.finish(operation).state is State.SUCCEEDED
@@ -257,7 +257,7 @@ def test_a_worker_with_a_wrong_passphrase_does_not_take_over_a_restore(site: Sit
         with contextlib.suppress(WrongKey):
             wrong.tick()
     done = site.finish(operation)
-    assert done.state is State.SUCCEEDED
+    assert_succeeded(site, done)
     assert_result_is_true(site, done, before, wanted)
     assert_no_version_lost(site, versions)
 

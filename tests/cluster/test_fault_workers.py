@@ -15,7 +15,7 @@ from tests.support import shop
 from tests.support.moments import Moment
 from tests.support.site import Site, open_site
 from tests.support.together import together
-from tests.support.truth import assert_as, assert_no_version_lost, assert_result_is_true
+from tests.support.truth import assert_as, assert_no_version_lost, assert_result_is_true, assert_succeeded
 
 pytestmark = pytest.mark.cluster
 
@@ -89,7 +89,7 @@ def kill_in_backup(site: Site, moment: Moment) -> None:
     # A version is there from the moment its manifest is, and not before: the dead worker left none or a whole one.
     assert_no_version_lost(site, versions)
     done = site.finish(operation)
-    assert (done.state, done.error) == (State.SUCCEEDED, None)
+    assert_succeeded(site, done)
     assert done.attempts >= 2
     assert_no_version_lost(site, versions)
     made = site.versions().keys() - versions.keys()
@@ -111,7 +111,7 @@ def kill_in_restore(site: Site, moment: Moment) -> None:
     operation = site.start("restore", version=version)
     site.worker(moment).wait_killed()
     done = site.finish(operation)
-    assert (done.state, done.error) == (State.SUCCEEDED, None)
+    assert_succeeded(site, done)
     assert done.attempts >= 2
     assert_result_is_true(site, done, before, wanted)
     assert_as(site, wanted)
@@ -158,7 +158,7 @@ def kill_in_undo(site: Site, moment: Moment) -> None:
     operation = site.start("undo", restore=restored.id)
     site.worker(moment).wait_killed()
     done = site.finish(operation)
-    assert done.state is State.SUCCEEDED
+    assert_succeeded(site, done)
     assert done.attempts >= 2
     assert_result_is_true(site, done, wanted, before)
     assert_as(site, before)
@@ -176,7 +176,7 @@ def kill_in_plan(site: Site, moment: Moment) -> None:
     operation = site.start("plan", version=version)
     site.worker(moment).wait_killed()
     done = site.finish(operation)
-    assert done.state is State.SUCCEEDED
+    assert_succeeded(site, done)
     assert read_plan(site.repository, site.application.id, done.id).counts == done.outcome["counts"]
     assert_as(site, before)
 
@@ -193,7 +193,7 @@ def kill_in_delete(site: Site, moment: Moment) -> None:
     operation = site.start("delete")
     site.worker(moment).wait_killed()
     done = site.finish(operation)
-    assert done.state is State.SUCCEEDED
+    assert_succeeded(site, done)
     assert site.versions() == {}
     assert set(site.sealed()) == made
     assert_no_version_lost(site, {})
@@ -239,7 +239,7 @@ def test_workers_that_make_one_plan_at_once_leave_one_plan(site: Site) -> None:
     operation = site.start("plan", version=version)
     assert [worker.wait() for worker in [site.worker() for _ in range(3)]] == [0, 0, 0]
     done = site.operation(operation.id)
-    assert done.state is State.SUCCEEDED
+    assert_succeeded(site, done)
     assert read_plan(site.repository, site.application.id, done.id).counts == done.outcome["counts"]
     assert_as(site, before)
 
@@ -274,7 +274,7 @@ def stop_in_restore(site: Site, moment: Moment) -> None:
     stopped = site.worker(moment, then="stop")
     stopped.wait_stopped()
     done = site.finish(operation)
-    assert done.state is State.SUCCEEDED
+    assert_succeeded(site, done)
     objects, kept = shop.incarnations(site.cluster.api, site.namespace), site.stored()
     stopped.wake()
     assert stopped.wait() == 0

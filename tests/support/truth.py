@@ -58,6 +58,16 @@ def _may_be(row: ResultRow | None, *, is_before: bool, is_wanted: bool, is_there
     return row.outcome == "left" or (row.outcome == "unknown" and (is_before or is_wanted))
 
 
+def assert_succeeded(site: Site, operation: Operation) -> None:
+    """It ended well; if not, why not, and which objects are to blame."""
+    if operation.state is State.SUCCEEDED and operation.error is None:
+        return
+    rows = {
+        key: row for key, row in site.result(operation).items() if row.outcome != "done" or row.verified != "equal"
+    }
+    raise AssertionError(f"{operation.kind} {operation.state}: {operation.error}, {operation.outcome}, {rows}")
+
+
 def assert_as(site: Site, wanted: Objects) -> None:
     """The namespace is exactly so."""
     assert site.look() == wanted
