@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
+from chalicelib.cli.exits import Exit
 from chalicelib.cli.failure import Failure
 from chalicelib.cli.gateway import Gateway, Json
 from chalicelib.cli.session import Session
@@ -15,6 +17,7 @@ _IDENTIFIER = re.compile(r"(app|usr|ver|op|cl)-[0-7][0-9a-hjkmnp-tv-z]{25}")
 _LEAST_PREFIX = 4
 # What is looked for is almost always among the newest; only if not, all are read.
 _FEW = 30
+_DONE = {"succeeded", "partial"}
 
 
 def prefix_of(text: str) -> str:
@@ -61,13 +64,7 @@ def find_version(gateway: Gateway, text: str, application: Json | None = None) -
     if len(matches) == 1:
         return dict(matches[0])
     if matches:
-        raise Failure(
-            f"{text!r} means {len(matches)} versions: {', '.join(str(version['id']) for version in matches[:5])}"
-            f"{', …' if len(matches) > 5 else ''}.",
-            code="ambiguous",
-            exit_code=Failure.not_found("").exit_code,
-            hint="Give more of the id, or say whose it is: APP@VERSION.",
-        )
+        raise _several(text, matches, whose_is_known=application is not None)
     whom = f" of {application['name']}" if application is not None else ""
     raise Failure.not_found(
         f"There is no version {text!r}{whom}.",
@@ -107,27 +104,44 @@ def find_operation(gateway: Gateway, text: str, application: Json | None = None)
     raise Failure.not_found(f"There is no operation {text!r}.", "See them with: {program} operations")
 
 
-def last_restore(gateway: Gateway, application: Json) -> Json:
-    """The newest restore of an application that changed something and was not undone since."""
-    undone: dict[str, str] = {}
-    few = gateway.operations(application["id"], limit=_FEW)["items"]
-    kinds = {operation["kind"] for operation in few}
-    for operation in few if "restore" in kinds else gateway.operations(application["id"])["items"]:
-        done = operation["state"] in {"succeeded", "partial"}
-        if operation["kind"] == "undo" and done:
-            undone[str(operation["arguments"].get("restore"))] = str(operation["id"])
-        if operation["kind"] == "restore" and done:
-            by = undone.get(operation["id"])
-            if by is None:
-                return dict(operation)
-            raise Failure.not_found(
-                f"The newest restore of {application['name']} is undone already.",
-                f"Take the undoing back: {{program}} undo {by}",
-            )
+def last_restore(gateway: Gateway, application: Json, say: Callable[[str], None]) -> Json:
+    """The newest restore of an application that changed something and was not undone since.
+
+    `say` is told which newer ones are passed over because they changed nothing.
+    """
+    from chalicelib.cli.rendering.operations import changed
+
+    passed_over: list[str] = []
+    for limit in (_FEW, None):
+        known = gateway.operations(application["id"], limit=limit)["items"]
+        restores = [each for each in known if each["kind"] == "restore" and each["state"] in _DONE]
+        passed_over = [str(each["id"]) for each in restores if not changed(each)]
+        for operation in filter(changed, restores):
+            by = undone_by(known, str(operation["id"]))
+            if by is not None:
+                raise Failure.not_found(
+                    f"The newest restore of {application['name']} is undone already, by {by}.",
+                    f"Take the undoing back: {{program}} undo {by}",
+                )
+            for newer in passed_over[: restores.index(operation)]:
+                say(f"{newer} changed nothing: the restore before it is meant.")
+            return dict(operation)
+    what = "no restore changed anything" if passed_over else "it was not restored yet"
     raise Failure.not_found(
-        f"{application['name']} was not restored yet: there is nothing to undo.",
+        f"Of {application['name']} there is nothing to undo: {what}.",
         f"See what was done: {{program}} operations {application['name']}",
     )
+
+
+def undone_by(operations: Iterable[Json], restore: str) -> str | None:
+    """The undo, among `operations` (newest first), that took this restore back and was not taken back itself."""
+    known = list(operations)
+    for each in known:
+        if each["kind"] == "undo" and each["state"] in _DONE and each["arguments"].get("restore") == restore:
+            found = str(each["id"])
+            if undone_by(known, found) is None:
+                return found
+    return None
 
 
 def application_name(session: Session, application: str) -> str:
@@ -159,6 +173,21 @@ def _by_age(gateway: Gateway, word: str, applications: list[Any]) -> Json:
         return dict(backups[place])
     message = f"{name} has no version yet." if not backups else f"{name} has one version only."
     raise Failure.not_found(message, f"Make one: {{program}} backup {name}")
+
+
+def _several(text: str, versions: list[Any], *, whose_is_known: bool) -> Failure:
+    """Versions that answer to one name, told apart by their age."""
+    from chalicelib.cli.rendering.words import ago
+
+    now = datetime.now(UTC)
+    ordered = sorted(versions, key=lambda version: str(version.get("capturedAt") or ""), reverse=True)
+    told = ", ".join(f"{version['id']} {ago(version.get('capturedAt'), now)}" for version in ordered[:5])
+    return Failure(
+        f"{text!r} means {len(versions)} versions; newest first: {told}{', …' if len(versions) > 5 else ''}.",
+        code="ambiguous",
+        exit_code=Exit.NOT_FOUND,
+        hint="Give the id." if whose_is_known else "Give the id, or say whose it is: APP@VERSION.",
+    )
 
 
 def _answers_to(version: Json, text: str) -> bool:

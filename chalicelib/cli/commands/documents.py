@@ -112,10 +112,13 @@ def read_text(file: str) -> str:
 def _report(name: str, text: str, problems: list[Json]) -> list[Text | str]:
     from chalicelib.cli.rendering.problems import problem_lines
     from chalicelib.cli.rendering.words import counted
+    from chalicelib.language.text import MOST_BYTES
 
     if not problems:
         return [f"{name} is fine."]
-    return [*problem_lines(name, text, problems), "", f"{counted(len(problems), 'problem')} in {name}."]
+    # Of what is too long as a whole no line tells more than another.
+    shown = "" if len(text) > MOST_BYTES or len(text.encode()) > MOST_BYTES else text
+    return [*problem_lines(name, shown, problems), "", f"{counted(len(problems), 'problem')} in {name}."]
 
 
 def _write(path: Path, text: str) -> None:

@@ -14,7 +14,14 @@ from chalicelib.cli.exits import Exit, exit_of_operation
 from chalicelib.cli.failure import Failure
 from chalicelib.cli.following import follow
 from chalicelib.cli.gateway import Json
-from chalicelib.cli.naming import find_application, find_operation, find_version, last_restore, newest_good
+from chalicelib.cli.naming import (
+    find_application,
+    find_operation,
+    find_version,
+    last_restore,
+    newest_good,
+    undone_by,
+)
 from chalicelib.cli.session import Session
 
 MODES = ("exact", "merge", "missing")
@@ -180,9 +187,11 @@ def undo(session: Session, *, subject: str, yes: bool, wait: bool) -> Exit:
     if subject.startswith("op-"):
         operation = find_operation(gateway, subject)
         name = str(gateway.application(operation["application"])["name"])
+        if by := undone_by(gateway.operations(operation["application"], limit=100)["items"], operation["id"]):
+            session.screen.say(f"{operation['id']} was undone already, by {by}: only what is left of it is put back.")
     else:
         found = find_application(gateway, subject)
-        operation, name = last_restore(gateway, found), str(found["name"])
+        operation, name = last_restore(gateway, found, session.screen.say), str(found["name"])
     if not yes:
         from chalicelib.cli.rendering.operations import counts_in_words
         from chalicelib.cli.rendering.words import ago

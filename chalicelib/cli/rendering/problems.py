@@ -32,13 +32,13 @@ def problem_lines(name: str, source: str, problems: Sequence[Json]) -> Iterator[
 
 
 def _excerpt(row: str, line: int, column: int | None) -> Iterator[Text]:
+    start = max((column or 1) - _WIDEST // 2, 0) if len(row) > _WIDEST else 0
     # A tab is as wide as the terminal likes; one space keeps the caret where it belongs.
-    text = printable(row.replace("\t", " ")).rstrip()
-    start = max((column or 1) - _WIDEST // 2, 0) if len(text) > _WIDEST else 0
+    text = printable(row[start : start + _WIDEST].replace("\t", " ")).rstrip()
     gutter = f"{line:5} | "
-    yield Text.assemble((gutter, "dim"), text[start : start + _WIDEST])
+    yield Text.assemble((gutter, "dim"), text)
     if column is not None and column - 1 - start <= len(text):
-        caret = " " * (column - 1 - start) + "^" * _word_at(text, column - 1)
+        caret = " " * (column - 1 - start) + "^" * _word_at(text, column - 1 - start)
         yield Text.assemble((" " * 5 + " | ", "dim"), (caret, "bold red"))
 
 

@@ -45,7 +45,8 @@ def test_a_backup_waits_and_tells_how_far_it_is(mainstay: Mainstay, service: Fak
     service.later[BACKUP] = [fake.operation(BACKUP, "backup", "running", step="capture", progress=progress), done]
     said = mainstay("backup", "shop")
     assert said.code == 0
-    assert said.err.splitlines()[:2] == ["backup · waits in line · 0.0 s", "backup · capture · 3/9 kinds · 0.0 s"]
+    told = [line.rpartition(" · ")[0] for line in said.err.splitlines()[:2]]
+    assert told == ["backup · waits in line", "backup · capture · 3/9 kinds"]
 
 
 def test_without_waiting_it_says_how_to_follow(mainstay: Mainstay, service: FakeService) -> None:
@@ -400,6 +401,29 @@ def test_what_is_undone_already_is_not_undone_again(mainstay: Mainstay, service:
     assert not _sent(service, "POST", f"/operation/{RESTORE}/undo")
 
 
+def test_undo_passes_over_restores_that_changed_nothing(mainstay: Mainstay, service: FakeService) -> None:
+    idle = "op-01kb4444000000000000000009"
+    empty = fake.operation(idle, "restore", outcome={"counts": {"keep": 42, "skip": 1}})
+    service.operations = {idle: empty, **service.operations}
+    said = mainstay("undo", "shop", "--yes")
+    assert f"{idle} changed nothing" in said.err
+    assert len(_sent(service, "POST", f"/operation/{RESTORE}/undo")) == 1
+
+
+def test_a_restore_that_was_undone_is_called_so(mainstay: Mainstay, service: FakeService) -> None:
+    service.operations[UNDO]["arguments"] = {"restore": RESTORE}
+    assert f"{RESTORE} was undone already, by {UNDO}" in mainstay("undo", RESTORE, "--yes").err
+
+
+def test_versions_of_one_name_are_listed_newest_first(mainstay: Mainstay, service: FakeService) -> None:
+    for each in service.versions[1:]:
+        each["name"] = "v2"
+    said = mainstay("plan", "shop", "v2")
+    assert said.code == Exit.NOT_FOUND
+    assert 0 < said.err.index(NEW) < said.err.index(OLD)
+    assert "hint: Give the id." in said.err
+
+
 @pytest.mark.usefixtures("terminal")
 def test_undo_says_what_it_takes_back_before_it_does(mainstay: Mainstay) -> None:
     said = mainstay("undo", "shop", stdin="n\n")
@@ -523,6 +547,14 @@ def test_check_needs_no_server(mainstay: Mainstay, service: FakeService, tmp_pat
     assert answer["valid"] is False
     assert answer["problems"][-1]["line"] == 6
     assert service.asked == []
+
+
+def test_a_document_that_is_too_long_is_not_shown(mainstay: Mainstay, tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_bytes(b"x" * (2 * 1024 * 1024))
+    said = mainstay("check", str(file))
+    assert "KiB is the most" in said.out
+    assert len(said.out) < 500
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"x" * (3 * 1024 * 1024)])

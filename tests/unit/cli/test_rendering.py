@@ -238,6 +238,12 @@ def test_the_caret_stays_under_its_word_in_a_long_line() -> None:
     assert rows[2].index("^") == rows[1].index("here")
 
 
+def test_the_carets_end_where_the_excerpt_does() -> None:
+    problems = [{"path": "", "message": "wrong", "line": 1, "column": 500}]
+    rows = drawn(problem_lines("f", "x" * 100_000, problems), width=200).splitlines()
+    assert len(rows[2]) == len(rows[1]) == 108
+
+
 def test_versions_fit_a_narrow_terminal() -> None:
     versions = fake.FakeService().versions
     assert (
