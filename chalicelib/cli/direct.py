@@ -6,6 +6,7 @@ on itself, in the foreground; what it cannot finish stays in line with its check
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ def open_direct(tell: Callable[[str], None]) -> DirectGateway:
     from chalicelib import bootstrap
     from chalicelib.local.first_start import prepare
 
+    _keep_the_log_to_itself()
     with _translated():
         prepared = prepare(os.environ)
         os.environ.update(prepared.environment)
@@ -47,6 +49,14 @@ def open_direct(tell: Callable[[str], None]) -> DirectGateway:
                 f"(keep it away from this machine): {recovery_key}"
             )
         return DirectGateway(bootstrap.services())
+
+
+def _keep_the_log_to_itself() -> None:
+    """Who waits is told how it ended: lines for a server's log would stand in the middle of that."""
+    if not os.environ.get("MAINSTAY_DEBUG"):
+        # Without any handler Python writes warnings to stderr.
+        logging.getLogger("chalicelib").addHandler(logging.NullHandler())
+        logging.getLogger("mainstay").addHandler(logging.NullHandler())
 
 
 class DirectGateway:

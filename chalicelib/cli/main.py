@@ -157,7 +157,9 @@ def _tell(failure: Failure, session: Session, args: Sequence[str]) -> None:
         # After the terminal's own `^C`. Nothing is wrong: it was asked for.
         console.print(Text(f"\n{printable(failure.message)}"))
     else:
-        console.print(Text.assemble(("error: ", "bold red"), printable(failure.message)))
+        # The API names its own parameter; here it is an option.
+        message = failure.message.replace("keepVersions=true", "--keep-versions")
+        console.print(Text.assemble(("error: ", "bold red"), printable(message)))
     for problem in (failure.details.get("problems") or [])[:10]:
         if str(problem.get("message")) not in failure.message:
             console.print(f"  {printable(_problem(problem))}")

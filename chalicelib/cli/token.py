@@ -29,6 +29,18 @@ def find_token(url: str, token_file: str = "") -> str | None:
     return None
 
 
+def token_source(url: str, token_file: str = "") -> str:
+    """Where `find_token` takes it from, in words; never the token: `set`, `from FILE`, `not set`."""
+    named = token_file or os.environ.get("MAINSTAY_TOKEN_FILE", "").strip()
+    if not token_file and os.environ.get("MAINSTAY_TOKEN", "").strip():
+        return "set"
+    if named:
+        return f"from {Path(named).expanduser()}"
+    if is_loopback(url) and runner_token_file().exists():
+        return f"from {runner_token_file()}"
+    return "not set"
+
+
 def is_loopback(url: str) -> bool:
     """Whether `url` leads to this machine."""
     host = urlsplit(url).hostname or ""

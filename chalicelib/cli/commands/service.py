@@ -77,10 +77,10 @@ def serve(session: Session) -> Exit:
 )
 def settings(session: Session) -> None:
     """The settings in force here, without secrets."""
-    from chalicelib.cli.token import find_token, runner_token_file
+    from chalicelib.cli.token import runner_token_file, token_source
     from chalicelib.settings import Settings
 
-    here = {"MAINSTAY_URL": session.address, "MAINSTAY_TOKEN": "set" if find_token(session.address) else "not set"}
+    here = {"MAINSTAY_URL": session.address, "MAINSTAY_TOKEN": token_source(session.address, session.token_file)}
     answer = {**Settings.read(os.environ).shown(), **here}
 
     def render() -> Any:

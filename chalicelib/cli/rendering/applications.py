@@ -61,9 +61,10 @@ def statuses_table(items: Sequence[tuple[Json, Json]], now: datetime) -> Iterato
             Column("APP"),
             Column("STATE"),
             Column("HEALTH"),
-            Column("NEWEST VERSION"),
+            Column("NEWEST VERSION", extra=True),
             Column("AGE", right=True),
-            Column("RUNNING", give_way=True),
+            Column("RUNNING"),
+            Column("OPERATION", extra=True),
         ],
         [
             [
@@ -72,7 +73,7 @@ def statuses_table(items: Sequence[tuple[Json, Json]], now: datetime) -> Iterato
                 health_in_words(status.get("health") or []),
                 _id(status.get("newestVersion")) or "none",
                 _made(status.get("newestVersion"), now),
-                _running(status.get("runningOperation")),
+                *_running_apart(status.get("runningOperation")),
             ]
             for application, status in items
         ],
@@ -100,7 +101,7 @@ def status_page(application: Json, status: Json, now: datetime) -> Iterator[Rend
     if workloads:
         yield Text()
         yield table(
-            [Column("WORKLOAD"), Column("READY"), Column("MESSAGE", give_way=True)],
+            [Column("WORKLOAD", wraps=True), Column("READY"), Column("MESSAGE", give_way=True, wraps=True)],
             [_workload(workload) for workload in workloads],
         )
 
@@ -195,6 +196,12 @@ def _running(operation: object) -> str:
     if isinstance(operation, dict):
         return f"{operation.get('kind', '')} {operation.get('id', '')}".strip()
     return str(operation or "")
+
+
+def _running_apart(operation: object) -> tuple[str, str]:
+    if isinstance(operation, dict):
+        return str(operation.get("kind", "")), str(operation.get("id", ""))
+    return str(operation or ""), ""
 
 
 def _source(cluster: Json) -> str:

@@ -246,11 +246,11 @@ def result_table(rows: Sequence[Json], *, marks: Marks, everything: bool, most: 
     yield table(
         [
             Column(""),
-            Column("OBJECT", give_way=True),
+            Column("OBJECT", wraps=True),
             Column("OUTCOME"),
             Column("READ BACK"),
             Column("TOOK", right=True, extra=True),
-            Column("WHY", give_way=True),
+            Column("WHY", give_way=True, wraps=True),
         ],
         [_result_row(row, marks) for row in shown],
     )

@@ -12,15 +12,21 @@ from rich.text import Text
 
 _GAP = 2
 _LEAST = 14
+# A name that goes on below is readable only if most of it stands on one line.
+_LEAST_WRAPPED = 40
 
 
 class Column(NamedTuple):
-    """Where a terminal is too narrow, a column that may `give_way` is cut, and one that is `extra` is left out."""
+    """Where a terminal is too narrow, a column that may `give_way` is cut, and one that is `extra` is left out.
+
+    One that `wraps` goes on below instead of being cut: nothing of it is lost.
+    """
 
     title: str
     right: bool = False
     give_way: bool = False
     extra: bool = False
+    wraps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,13 @@ class Rows:
         for place in places:
             column = self.columns[place]
             title = _cut(Text(column.title))
-            drawn.add_column(title, justify="right" if column.right else "left", width=widths[place], no_wrap=True)
+            drawn.add_column(
+                title,
+                justify="right" if column.right else "left",
+                width=widths[place],
+                no_wrap=not column.wraps,
+                overflow="fold" if column.wraps else "ellipsis",
+            )
         for row in self.cells:
             drawn.add_row(*(row[place] for place in places))
         yield drawn
@@ -57,7 +69,7 @@ def fitted(columns: Sequence[Column], natural: Sequence[int], room: int) -> list
     Columns that give way are cut to a readable minimum first; then extra columns are left out, the last one first;
     then, where even that is too wide, those that give way.
     """
-    least = [min(width, _LEAST) if column.give_way else width for column, width in zip(columns, natural, strict=True)]
+    least = [_least(column, width) for column, width in zip(columns, natural, strict=True)]
     leave_out = [
         *(place for place, column in reversed(list(enumerate(columns))) if column.extra),
         *(place for place, column in reversed(list(enumerate(columns))) if column.give_way and not column.extra),
@@ -70,10 +82,21 @@ def fitted(columns: Sequence[Column], natural: Sequence[int], room: int) -> list
     widths = [least[place] if place in kept else 0 for place in range(len(columns))]
     spare = room - _total(width for width in widths if width)
     for place in sorted(kept):
+        if spare < 0 and columns[place].wraps:
+            fewer = min(-spare, max(widths[place] - _LEAST, 0))
+            widths[place] -= fewer
+            spare += fewer
+    for place in sorted(kept):
         more = max(min(natural[place] - widths[place], spare), 0)
         widths[place] += more
         spare -= more
     return widths
+
+
+def _least(column: Column, natural: int) -> int:
+    if column.give_way:
+        return min(natural, _LEAST)
+    return min(natural, _LEAST_WRAPPED) if column.wraps else natural
 
 
 def _total(widths: Iterable[int]) -> int:
@@ -83,7 +106,13 @@ def _total(widths: Iterable[int]) -> int:
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> Rows:
     """A table of texts."""
-    return Rows(tuple(columns), tuple(tuple(_cut(cell) for cell in row) for row in rows))
+    return Rows(
+        tuple(columns),
+        tuple(
+            tuple(_whole(cell) if column.wraps else _cut(cell) for column, cell in zip(columns, row, strict=True))
+            for row in rows
+        ),
+    )
 
 
 def facts(rows: Iterable[tuple[str, str | Text]]) -> Table:
@@ -95,6 +124,12 @@ def facts(rows: Iterable[tuple[str, str | Text]]) -> Table:
         if len(what):
             drawn.add_row(title, what if isinstance(what, Text) else Text(what))
     return drawn
+
+
+def _whole(what: str | Text) -> Text:
+    cell = Text(what) if isinstance(what, str) else what
+    cell.no_wrap, cell.overflow = False, "fold"
+    return cell
 
 
 def _cut(what: str | Text) -> Text:

@@ -674,6 +674,25 @@ def test_settings_are_shown_without_secrets(mainstay: Mainstay, monkeypatch: pyt
     assert json.loads(mainstay("settings", "-o", "json").out)["MAINSTAY_LISTEN"] == "127.0.0.1:8700"
 
 
+def test_settings_say_whose_token_it_is(mainstay: Mainstay, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def told() -> str:
+        return str(json.loads(mainstay("settings", "-o", "json").out)["MAINSTAY_TOKEN"])
+
+    assert told() == "set"
+    monkeypatch.delenv("MAINSTAY_TOKEN")
+    assert told() == "not set"
+    file = tmp_path / "data" / "token"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("the-runners-own")
+    assert told() == f"from {file}"
+
+
+def test_the_option_is_named_and_not_the_apis_parameter(mainstay: Mainstay, service: FakeService) -> None:
+    message = "Versions are held: release them, or keep the versions (`keepVersions=true`)."
+    service.script["DELETE", f"/app/{APP}"] = [(409, fake.problem("conflict", message))]
+    assert "(`--keep-versions`)" in mainstay("app", "delete", "shop", "--yes").err
+
+
 def test_a_cluster_that_does_not_answer_has_its_exit_code(mainstay: Mainstay, service: FakeService) -> None:
     assert mainstay("clusters").code == 0
     assert mainstay("clusters", "dev").code == 0

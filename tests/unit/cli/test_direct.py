@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.cli.direct import DirectGateway
+from chalicelib.cli.direct import DirectGateway, _keep_the_log_to_itself
 from chalicelib.cli.exits import Exit
 from chalicelib.cli.failure import Failure
 from chalicelib.domain.errors import Conflict, NotFound, StorageUnavailable
@@ -127,6 +128,19 @@ def test_a_bad_moment_of_the_storage_is_tried_again(
     with DirectGateway(services).attend(service.operations[BACKUP]):
         _until(lambda: len(services.engine.worked) == 2)
     assert service.operations[BACKUP]["state"] == "succeeded"
+
+
+def test_the_engines_log_stays_out_of_the_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logger = logging.getLogger("chalicelib")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logging.getLogger("mainstay"), "handlers", [])
+    monkeypatch.delenv("MAINSTAY_DEBUG", raising=False)
+    _keep_the_log_to_itself()
+    logging.getLogger("chalicelib.engine.engine").warning("step `plan` failed")
+    assert capsys.readouterr().err == ""
 
 
 def _until(done: Callable[[], bool]) -> None:

@@ -349,6 +349,19 @@ def test_results_begin_with_what_went_wrong() -> None:
     )
 
 
+def test_a_results_names_are_never_cut() -> None:
+    name = "data-of-a-database-0"
+    claim = fake.identity("PersistentVolumeClaim", name)
+    why = "it is not in the version, but claims are protected"
+    rows = [fake.row("skip", claim, "skipped", message=why)]
+    for width in (80, 60):
+        text = drawn(result_table(rows, marks=UNICODE, everything=False), width=width)
+        assert f"shop/{name}" in text
+        assert "…" not in text
+    text = drawn(result_table(rows, marks=UNICODE, everything=False))
+    assert set(why.split()) <= set(text.split())
+
+
 def test_health_is_told_by_workload() -> None:
     text = drawn(status_page(fake.application(), fake.status(), NOW))
     assert "Health       1/2 ready" in text
@@ -361,11 +374,14 @@ def test_all_applications_fit_a_narrow_terminal() -> None:
     assert (
         drawn(statuses_table(rows, NOW), width=120)
         == """\
-APP   STATE       HEALTH     NEWEST VERSION                  AGE  RUNNING
-shop  backing-up  1/2 ready  ver-01kb2222000000000000000002   2h  backup op-01kb4444000000000000000003
+APP   STATE       HEALTH     NEWEST VERSION                  AGE  RUNNING  OPERATION
+shop  backing-up  1/2 ready  ver-01kb2222000000000000000002   2h  backup   op-01kb4444000000000000000003
 """
     )
-    drawn(statuses_table(rows, NOW), width=80)
+    narrow = drawn(statuses_table(rows, NOW), width=80)
+    assert "ver-01kb2222000000000000000002   2h  backup" in narrow
+    assert "OPERATION" not in narrow
+    assert "…" not in narrow + drawn(statuses_table(rows, NOW), width=60)
 
 
 def test_a_narrow_table_cuts_before_it_leaves_out() -> None:
