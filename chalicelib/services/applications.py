@@ -191,7 +191,8 @@ class Applications:
         stored = self._repository.applications.update(found.id, change)
         if stored.name != found.name:
             self._repository.names.free(naming.APPLICATIONS, found.name, found.id)
-        return views.application_view(stored, self._clusters.name_of(stored.cluster), self._warnings(stored, document))
+        warnings = self._warnings(stored, document)
+        return views.application_view(stored, self._clusters.name_of(stored.cluster), warnings)
 
     def delete(self, asker: Asker, application: str, query: DeletionQuery) -> OperationView:
         """Start to delete an application, and its versions unless they are to be kept."""

@@ -11,9 +11,12 @@ from chalicelib.domain.errors import Conflict, Invalid, NotFound, Problem
 from chalicelib.domain.ids import parse_id
 from chalicelib.domain.labels import LabelSelector
 from chalicelib.domain.operation import Operation, OperationKind, State
+from chalicelib.domain.patterns import KindPattern
 from chalicelib.domain.version import Manifest, Note
 from chalicelib.services import comparing, paging, views
 from chalicelib.services.access import Asker
+from chalicelib.services.documents import accepted
+from chalicelib.services.kinds import KindsNamed
 from chalicelib.services.living import refuse_ending
 from chalicelib.services.models import (
     BackupRequest,
@@ -67,6 +70,8 @@ class Versions:
         application = manifest.application
         refuse_ending(self._repository, application)
         self._refuse_elsewhere(asker, manifest, request)
+        if request.only or request.consent:
+            request = self._with_kinds(manifest, request)
         if request.dry_run:
             return self._plan(asker, application, manifest, request)
         arguments: dict[str, Any] = {"version": manifest.version}
@@ -105,6 +110,17 @@ class Versions:
             raise Conflict(f"The plan {request.plan} cannot be applied: it is {planned.state}.")
         decided = _given(**{name: planned.arguments.get(name) for name in ("mode", "consent", "only")})
         return {"plan": request.plan, **decided}
+
+    def _with_kinds(self, manifest: Manifest, request: RestoreRequest) -> RestoreRequest:
+        """The request with its kinds as the planner reads them; `Invalid` for those that nobody knows."""
+        document = self._repository.applications.get(manifest.application).document
+        try:
+            protected = accepted(document).document.spec.restore.protect
+        except Invalid:
+            protected = (KindPattern("*"),)  # written by a newer release: not ours to judge
+        kinds = KindsNamed(manifest.kinds, protected)
+        said = {"only": kinds.only(request.only), "consent": kinds.consent(request.consent)}
+        return request.model_copy(update=said)
 
     def _refuse_elsewhere(self, asker: Asker, manifest: Manifest, request: RestoreRequest) -> None:
         if request.namespace is not None and [request.namespace] != list(manifest.namespaces):

@@ -135,7 +135,8 @@ def test_every_change_tells_of_a_namespace_that_is_shared(built: House) -> None:
     built.registered("shop")
     other = built.registered("other", document=DOCUMENT.replace("[shop]", "[other]"))
     change = built.services.applications.update
-    assert not any("shares" in said for said in change(built.asker, other, ApplicationChange(description="x")).warnings)
+    alone = change(built.asker, other, ApplicationChange(description="x")).warnings
+    assert not any("shares" in warning for warning in alone)
     change(built.asker, other, ApplicationChange(document=DOCUMENT))
     warnings = change(built.asker, other, ApplicationChange(description="y")).warnings
     assert any("shares shop with shop" in warning for warning in warnings)
