@@ -50,7 +50,10 @@ def update_application(call: Call[ApplicationChange, None], application: str) ->
     "/app/{id}", method="DELETE", query=DeletionQuery, answer=OperationView, starts_operation=True, statuses=(409,)
 )
 def delete_application(call: Call[None, DeletionQuery], application: str) -> OperationView:
-    """Delete an application, and its versions unless `keepVersions` says to keep them."""
+    """Delete an application, and its versions unless `keepVersions` says to keep them.
+
+    The versions' bytes stay until a sweep, which comes in a later release.
+    """
     return call.services.applications.delete(call.asker, application, call.query)
 
 
