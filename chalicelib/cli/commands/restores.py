@@ -172,7 +172,7 @@ def restore(
     "undo",
     short_help="Take a restore back.",
     then="""What the restore changed becomes what it was before; what somebody changed since then is left alone and
-    named. With an APP its newest restore is undone.""",
+    named. With an APP its newest restore that changed something is undone.""",
     examples=[
         ("The newest restore of shop", "{program} undo shop"),
         ("A certain one", "{program} undo op-01jd8xk3zq4v9m2n7c5t6r8w1y"),
