@@ -9,6 +9,7 @@ It decides nothing: what to do stands in the plan, what was done already stands 
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,6 +29,10 @@ from chalicelib.planning import services
 _BATCH = 256
 #: How long a definition may take to be served, seconds.
 _ESTABLISH_LIMIT = 60.0
+
+#: How long the controller of a quota may take to count what was given up, and between two tries, seconds.
+_COUNTING_LIMIT = 20.0
+_COUNTING_PAUSE = 1.0
 
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
@@ -185,9 +190,17 @@ class _Execution:
             self.carry_out(others)
 
     def give_up_waiting(self) -> None:
-        """Nobody gives up anything more: one last try of each, then it is a failure."""
-        if not self.stops:
+        """Nobody gives up anything more: the last tries of each, then it is a failure.
+
+        What was given up is free only when a controller has counted it, which can take seconds.
+        """
+        freed = any(entry.verb in {Verb.DELETE, Verb.REPLACE} for entry in self.applied.outcomes.values())
+        end = time.monotonic() + (_COUNTING_LIMIT if freed else 0.0)
+        while self.waiting and not self.stops:
             self.carry_out([item for _, (item, _) in sorted(self.waiting.items())])
+            if not self.waiting or time.monotonic() >= end:
+                break
+            time.sleep(_COUNTING_PAUSE)
         for number, (_, entry) in sorted(self.waiting.items()):
             self.applied.outcomes[number] = entry
             self.ledger.outcome([entry])
