@@ -211,19 +211,20 @@ def test_what_direct_began_a_server_goes_on_with(
 def test_ctrl_c_leaves_the_operation_running(mainstay: Terminal, control_plane: Access, shop: str) -> None:
     _registered(mainstay, shop)
     control_plane.apply(*(_config_map(shop, f"many-{number}", {"n": "x" * 1000}) for number in range(300)))
-    process = subprocess.Popen(
-        [str(BIN / "mainstay"), "backup", shop],
-        env=mainstay.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    assert select.select([process.stderr], [], [], 30)[0]
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    if process.returncode == 0:
-        pytest.fail(f"the backup was faster than the signal: {out}")
+    for _ in range(8):  # a backup can be faster than the signal; then another one is interrupted
+        process = subprocess.Popen(
+            [str(BIN / "mainstay"), "backup", shop],
+            env=mainstay.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        assert select.select([process.stderr], [], [], 30)[0]
+        process.send_signal(signal.SIGINT)
+        _out, err = process.communicate(timeout=30)
+        if process.returncode != 0:
+            break
     assert process.returncode == 130
     operation = re.search(r"mainstay operation (op-\w+) --wait", err)
     assert operation, err
