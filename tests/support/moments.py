@@ -105,10 +105,22 @@ class Watch:
         return Repository(vault, control, lambda: repository.keyring, repository.id)
 
 
+#: One client for each kubeconfig of this process: reading the machine's authorities takes longer than most requests.
+_clients: dict[str, Client] = {}
+_clients_lock = threading.Lock()
+
+
 class _WatchedClusters(Clusters):
     def __init__(self, repository: Repository, kubeconfig: str, watch: Watch) -> None:
         super().__init__(repository, kubeconfig)
+        self._path = kubeconfig
         self._watch = watch
+
+    def _client(self, record: ClusterRecord) -> Client:
+        with _clients_lock:
+            if self._path not in _clients:
+                _clients[self._path] = Client(self.connection_of(record), 64)
+            return _clients[self._path]
 
     def connect(self, record: ClusterRecord, **options: Any) -> ClusterSession:
         guard = options.pop("before_write", None)

@@ -58,3 +58,4 @@ def refusing(
         for path in (_BINDINGS, _POLICIES):
             with contextlib.suppress(ApiError):
                 api.delete(f"{path}/{own['metadata']['name']}")
+        wait_until(lambda: not refuses(), seconds=30, what="the policy to be out of force")
