@@ -34,7 +34,7 @@ class Scene:
 
     def start_restore(self) -> str:
         """The id of a restore in the middle of its writes."""
-        rule = self.proxy.delay("POST", r"/configmaps", seconds=0.4, times=None)
+        rule = self.proxy.delay("POST|PATCH", r"/configmaps", seconds=0.4, times=None)
         said = self.service.ask("PUT", f"/version/restoreVersion?versionId={self.version}", {})
         assert said.status == 202
         end = time.monotonic() + 30
@@ -117,7 +117,7 @@ def test_a_crash_in_the_middle_of_a_restore_is_survived(scene: Scene, crash: Cal
 def test_who_waits_is_answered_when_the_service_ends(scene: Scene) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    scene.proxy.delay("POST", r"/configmaps", seconds=0.4, times=None)
+    scene.proxy.delay("POST|PATCH", r"/configmaps", seconds=0.4, times=None)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(
             scene.service.ask,
