@@ -34,7 +34,7 @@ demo: setup ## Show the main job on a real cluster: version, damage, plan, resto
 
 test: setup ## Run all tests: unit, contract, cluster and end to end
 	@$(BIN)/python -m tests.harness build
-	@$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 3 $(PYTEST_ARGS)
 
 unit: setup ## Run the tests that need nothing but Python (seconds)
 	@$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
