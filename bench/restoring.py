@@ -1,36 +1,60 @@
-"""Row 3: restoring everything into an emptied namespace, with and without field ownership to put back.
+"""Row 3: restoring everything into an emptied namespace, and what keeping field ownership costs.
 
-A create gives every field to the manager that the request names. For objects that one manager made by plain writes
-that is their ownership already: one request each. Objects of server-side apply (or of several managers) take a second
-request, a patch of `managedFields`: what it costs is the difference of the two rows.
+A create gives every field to the manager that the request names, which is right for objects that one manager made by
+plain writes (`kubectl create`, client-side apply, controllers). What one manager made by server-side apply is made by
+one apply again. Objects of several managers take a second write, of `managedFields` alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
+import orjson
+
 from bench.ground import Ground, Unexpected
 from bench.objects import body, names
+from bench.raw import Raw
 from bench.rows import Goal, Pairs, Row, rate
 from chalicelib.domain.operation import OperationKind
 
+#: Names and what is posted.
+Bodies = list[tuple[str, bytes]]
 
-def rows(ground: Ground, objects: int, size: int, repeat: int) -> list[Row]:
-    """Both rows."""
+
+def rows(ground: Ground, objects: int, size: int, repeat: int) -> Iterator[Row]:
+    """The three rows."""
     bodies = [(name, body(name, size)) for name in names(objects)]
-    return [
-        _row(ground, bodies, repeat, "3a", "created by one manager", Goal("least", 0.7), applied=False),
-        _row(ground, bodies, repeat, "3b", "applied: ownership patched", Goal("least", 0.5), applied=True),
-    ]
+    yield _row(ground, bodies, repeat, "3a", "created by one manager", Goal("least", 0.7), _created)
+    yield _row(ground, bodies, repeat, "3b", "applied by one manager", Goal("least", 0.5), _applied)
+    yield _row(ground, bodies, repeat, "3c", "of two managers", Goal("least", 0.5), _shared)
+
+
+def _created(raw: Raw, path: str, bodies: Bodies) -> None:
+    raw.create(path, (content for _, content in bodies), "bench")
+
+
+def _applied(raw: Raw, path: str, bodies: Bodies) -> None:
+    raw.apply(path, bodies, "bench")
+
+
+def _shared(raw: Raw, path: str, bodies: Bodies) -> None:
+    _created(raw, path, bodies)
+    label = {"apiVersion": "v1", "kind": "Secret", "metadata": {"labels": {"seen": "yes"}}}
+    raw.apply(path, ((name, orjson.dumps(label)) for name, _ in bodies), "other")
 
 
 def _row(
-    ground: Ground, bodies: list[tuple[str, bytes]], repeat: int, number: str, kind: str, goal: Goal, *, applied: bool
+    ground: Ground,
+    bodies: Bodies,
+    repeat: int,
+    number: str,
+    kind: str,
+    goal: Goal,
+    make: Callable[[Raw, str, Bodies], None],
 ) -> Row:
     namespace = f"restored-{number}"
     path = ground.namespace(namespace)
-    if applied:
-        ground.raw.apply(path, bodies, "bench")
-    else:
-        ground.raw.create(path, (content for _, content in bodies), "bench")
+    make(ground.raw, path, bodies)
     application = ground.application(namespace)
     version = ground.mainstay.run(OperationKind.BACKUP, application).outcome["version"]
     pairs, writes = Pairs(), 0
