@@ -59,8 +59,9 @@ def _row(
     version = ground.mainstay.run(OperationKind.BACKUP, application).outcome["version"]
     pairs, writes = Pairs(), 0
     for turn in range(repeat):
-        limit = ground.raw.create(ground.namespace(f"limit-{number}-{turn}"), (content for _, content in bodies), "x")
+        # Emptied first: what the server has to do after so many deletions must not meet one side alone.
         ground.raw.empty(path)
+        limit = ground.raw.create(ground.namespace(f"limit-{number}-{turn}"), (content for _, content in bodies), "x")
         before = ground.raw.writes()
         restored = ground.mainstay.run(OperationKind.RESTORE, application, version=version)
         writes = ground.raw.writes() - before
