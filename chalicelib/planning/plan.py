@@ -369,22 +369,21 @@ class _Planner:
         self.actions += [self._delete(row) for row in extra]
         self._spare({_CLAIM})
         self._spare({_NAMESPACE, _DEFINITION})
-        planned = {action.object.key for action in self.actions}
-        self.actions = dependents.attach(self.actions, found, self.read_live)
         extras = {row.key for row in self._extra}
+        touched = extras | {action.object.key for action in self.actions}
+        self.actions = dependents.attach(self.actions, found, self.read_live)
         # What was counted as kept is touched after all.
-        self.kept -= sum(
-            action.object.key not in planned | extras and hash(action.object.key) in self._known
-            for action in self.actions
-            if self.only is None or self.only(action.object.key)
-        )
+        late = [key for action in self.actions if (key := action.object.key) not in touched]
+        self.kept -= sum(hash(key) in self._known and (self.only is None or self.only(key)) for key in late)
 
     def _spare(self, kinds: set[tuple[str, str]]) -> None:
         """Leave alone what others use or are in, if these stay."""
         gone = frozenset(action.live_uid for action in self.actions if action.verb is Verb.DELETE and action.live_uid)
         for number, action in enumerate(self.actions):
+            if action.verb not in {Verb.DELETE, Verb.REPLACE}:
+                continue
             key = action.object.key
-            if action.verb in {Verb.DELETE, Verb.REPLACE} and key[:2] in kinds:
+            if key[:2] in kinds:
                 why = self.context.held(key, gone) or self._spared_inside(key)
                 if why:
                     self.left.setdefault("in-use", []).append(key)
