@@ -50,11 +50,22 @@ class Applied:
     """What applying came to: outcomes by the action's number. `failed` are those that the cluster refused."""
 
     outcomes: dict[int, LedgerEntry] = field(default_factory=dict)
+    #: Numbers of the failures: they are asked for after each batch, and there may be very many outcomes.
+    _failed: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._failed.update(number for number, entry in self.outcomes.items() if entry.mark == "failed")
+
+    def add(self, number: int, entry: LedgerEntry) -> None:
+        """One more outcome."""
+        self.outcomes[number] = entry
+        if entry.mark == "failed":
+            self._failed.add(number)
 
     @property
     def failed(self) -> list[LedgerEntry]:
         """The outcomes that are failures, in the order of the plan."""
-        return [entry for _, entry in sorted(self.outcomes.items()) if entry.mark == "failed"]
+        return [self.outcomes[number] for number in sorted(self._failed)]
 
 
 def apply(
@@ -175,7 +186,7 @@ class _Execution:
                 self.waiting[item.number] = (item, entry)
                 continue
             self.waiting.pop(item.number, None)
-            self.applied.outcomes[entry.action] = entry
+            self.applied.add(entry.action, entry)
             self.ledger.outcome([entry])
         if interrupted is not None and not quiet:
             raise interrupted
@@ -202,7 +213,7 @@ class _Execution:
                 break
             time.sleep(_COUNTING_PAUSE)
         for number, (_, entry) in sorted(self.waiting.items()):
-            self.applied.outcomes[number] = entry
+            self.applied.add(number, entry)
             self.ledger.outcome([entry])
         self.waiting.clear()
 
