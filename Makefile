@@ -12,7 +12,8 @@ PYTEST_ARGS ?=
 .PHONY: help setup cluster cluster-down demo test unit lint format package bench clean
 
 help: ## Explain every target
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@test -t 1 && bold='\033[1m' plain='\033[0m' || bold= plain=; awk -v bold="$$bold" -v plain="$$plain" \
+		'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %s%-14s%s %s\n", bold, $$1, plain, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## Prepare .venv with everything, and the `mainstay` command in it
 

@@ -37,6 +37,7 @@ _BY_CODE = {
     "storage-unavailable": Exit.UNREACHABLE,
     "storage-refused": Exit.UNREACHABLE,
     "storage-full": Exit.FAILED,
+    "wrong-key": Exit.REFUSED,
 }
 _BY_STATUS = {
     401: Exit.REFUSED,

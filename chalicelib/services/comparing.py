@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.domain.version import Gap, Manifest
 from chalicelib.services.looking import within
-from chalicelib.services.models import ComparisonView, ObjectChange
+from chalicelib.services.models import ComparisonView, FieldChange, ObjectChange
 
 if TYPE_CHECKING:
     from chalicelib.engine.compare import Comparison
@@ -43,7 +43,7 @@ def with_live(repository: Repository, clusters: RegisteredClusters, first: Manif
 
 def _view(found: Comparison, first: str, second: str, gaps: Sequence[Gap]) -> ComparisonView:
     changes = [
-        ObjectChange(object=change.object, change=change.change, differences=list(change.differences))
+        ObjectChange(object=change.object, change=change.change, fields=[*map(FieldChange.of, change.differences)])
         for change in found.changes[:_MOST_CHANGES]
     ]
     return ComparisonView(

@@ -275,16 +275,37 @@ class CompareQuery(Request):
     to: str = Field(description="A version, or `live`.")
 
 
+class FieldChange(View):
+    """One field that differs, as a JSON Pointer. Values of Secrets are never here: `hidden` is true instead."""
+
+    path: str
+    from_: Any = Field(None, alias="from")
+    to: Any = None
+    change: str = Field(description="`added`, `removed` or `changed`.")
+    hidden: bool
+
+    @classmethod
+    def of(cls, difference: Difference) -> FieldChange:
+        """A comparison's difference: there, `live` is the older value and `wanted` the newer one."""
+        return cls(
+            path=difference.path,
+            from_=difference.live,
+            to=difference.wanted,
+            change=difference.change,
+            hidden=difference.hidden,
+        )
+
+
 class ObjectChange(View):
-    """One object that differs."""
+    """One object that differs. `change` and its fields are told as seen from the older side."""
 
     object: Identity
-    change: str = Field(description="`added`, `removed` or `changed`, seen from the older side.")
-    differences: list[Difference]
+    change: str = Field(description="`added`, `removed` or `changed`.")
+    fields: list[FieldChange]
 
 
 class ComparisonView(View):
-    """What differs between a version and another, or what runs now. In differences `live` is the older value."""
+    """What differs between a version and another, or what runs now."""
 
     from_: str = Field(alias="from")
     to: str

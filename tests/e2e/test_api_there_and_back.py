@@ -156,6 +156,9 @@ def test_a_version_tells_what_it_holds_and_how_it_differs(
         compared = service.done("GET", f"/version/compare?from={first}&to={to}")
         assert {change["object"]["name"]: change["change"] for change in compared["changes"]} == expected
         assert compared["counts"]["same"] > 5
+        edited = next(each for each in compared["changes"] if each["object"]["name"] == "config-0")
+        number = next(field for field in edited["fields"] if field["path"] == "/data/number")
+        assert (number["from"], number["to"], number["change"]) == ("0", "wrong", "changed")
 
     listed = service.done("GET", f"/version/getAllVersionsOfApp?appId={application['id']}")["items"]
     assert [version["id"] for version in listed] == [second, first]

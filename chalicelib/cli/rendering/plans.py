@@ -115,9 +115,8 @@ def comparison_lines(comparison: Json, page: Page) -> Iterator[Text]:
         yield _title(look, len(group))
         for entry in group if page.everything else group[:_MOST_OBJECTS]:
             yield _object_line(entry["object"], look, page, "")
-            yield from difference_lines(
-                entry.get("differences") or [], width=page.width, marks=page.marks, everything=page.everything
-            )
+            fields = [{**field, "live": field.get("from"), "wanted": field.get("to")} for field in entry["fields"]]
+            yield from difference_lines(fields, width=page.width, marks=page.marks, everything=page.everything)
         yield from _more(len(group), page)
         yield Text()
     if not summary:

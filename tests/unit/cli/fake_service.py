@@ -224,13 +224,13 @@ def comparison(**changes: Any) -> dict[str, Any]:
         "to": "live",
         "counts": {"added": 1, "changed": 1, "removed": 1, "unchanged": 39},
         "changes": [
-            {"object": identity("ConfigMap", "leftover"), "change": "added", "differences": []},
+            {"object": identity("ConfigMap", "leftover"), "change": "added", "fields": []},
             {
                 "object": identity("Deployment", "web", group="apps"),
                 "change": "changed",
-                "differences": [difference("/spec/replicas", 3, 1)],
+                "fields": [{"path": "/spec/replicas", "from": 3, "to": 1, "change": "changed", "hidden": False}],
             },
-            {"object": identity("ConfigMap", "settings"), "change": "removed", "differences": []},
+            {"object": identity("ConfigMap", "settings"), "change": "removed", "fields": []},
         ],
         "gaps": [],
         "truncated": False,
