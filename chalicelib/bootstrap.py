@@ -79,6 +79,10 @@ def assemble(repository: Repository, settings: Settings) -> Services:
 
     sessions = Clusters(repository, settings.kubeconfig)
     engine = Engine(repository, sessions, FLOWS, terms=_terms(settings))
+    if settings.queue_url is not None:
+        from chalicelib.adapters.queue import SqsQueue, Waker
+
+        engine.nudge = Waker(SqsQueue(settings.queue_url)).wake
     clusters = RegisteredClusters(repository, sessions)
     documents = Documents(clusters)
     operations = Operations(repository, engine)

@@ -15,6 +15,7 @@
     │   ├── StorageUnfit            does not honour conditional writes                               503
     │   ├── Damaged                 stored bytes are missing, cut or altered                         500
     │   └── WrongKey                the passphrase, recovery key or KMS key does not open this       503
+    ├── QueueUnavailable            the work queue; nothing is lost with it                          503
     ├── ClusterError                the API server of an application's cluster
     │   ├── ClusterUnreachable      did not answer until the retries ran out                         503
     │   ├── ClusterRefused          answered with an error: carries status, reason and message       502
@@ -186,6 +187,13 @@ class WrongKey(StorageError):
     """The passphrase, recovery key or KMS key at hand does not open this repository."""
 
     code = "wrong-key"
+
+
+class QueueUnavailable(MainstayError):
+    """The work queue takes or gives no messages. Nothing is lost with it: the wake index has the work too."""
+
+    code = "queue-unavailable"
+    status = 503
 
 
 class ClusterError(MainstayError):

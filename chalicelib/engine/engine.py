@@ -59,7 +59,7 @@ class Engine:
         flows: Mapping[OperationKind, Flow],
         *,
         terms: LeaseTerms | None = None,
-        nudge: Callable[[str, str], None] = lambda _application, _operation: None,
+        nudge: Callable[[str, str], object] = lambda _application, _operation: None,
     ) -> None:
         self._repository = repository
         self._clusters = clusters

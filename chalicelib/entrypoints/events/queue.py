@@ -5,8 +5,9 @@ from __future__ import annotations
 from chalice.app import Blueprint, SQSEvent
 
 from chalicelib import bootstrap
+from chalicelib.domain.message import WorkMessage
 from chalicelib.entrypoints.events.budget import budget_of
-from chalicelib.entrypoints.events.message import WorkMessage
+from chalicelib.entrypoints.events.message import answer
 
 events = Blueprint(__name__)
 
@@ -18,4 +19,4 @@ QUEUE = "mainstay-work"
 def work(event: SQSEvent) -> None:
     """Work for the application that the message names."""
     for record in event:
-        WorkMessage.read(record.body).work(bootstrap.services().engine, budget_of(event.context))
+        answer(WorkMessage.read(record.body), bootstrap.services().engine, budget_of(event.context))

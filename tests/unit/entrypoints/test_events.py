@@ -10,9 +10,9 @@ import pytest
 
 from chalicelib.domain.errors import Malformed
 from chalicelib.domain.ids import new_id
+from chalicelib.domain.message import WorkMessage
 from chalicelib.entrypoints.events import queue, schedule
 from chalicelib.entrypoints.events.budget import MARGIN
-from chalicelib.entrypoints.events.message import WorkMessage
 from tests.unit.services.house import NOON, House
 
 APP, OP = new_id("app", NOON), new_id("op", NOON)

@@ -1,0 +1,97 @@
+"""The work queue: it wakes workers at once, where the wake index would wake them within a minute.
+
+    Engine.start ── Waker.wake ── SqsQueue.send ── SQS ── the `work` function
+
+Losing a message loses a minute and nothing else. So a send that fails is told and counted, and whoever was about to
+wake somebody goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from chalicelib.domain.errors import QueueUnavailable
+from chalicelib.domain.message import WorkMessage
+
+_log = logging.getLogger(__name__)
+
+#: Who sends is a request that somebody waits for: seconds to connect and to answer, and tries.
+_CONNECT, _ANSWER, _TRIES = 1.0, 2.0, 2
+
+
+class Queue(Protocol):
+    """Where messages are put."""
+
+    def send(self, message: WorkMessage) -> None:
+        """Put a message into the queue, or raise `QueueUnavailable`."""
+
+
+class SqsQueue:
+    """An SQS queue, by its URL. Region, endpoint and credentials are those of the environment, as boto3 reads it.
+    Safe to share between threads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._connecting = threading.Lock()
+        self._connected: Any = None
+
+    def send(self, message: WorkMessage) -> None:
+        """Put a message into the queue, or raise `QueueUnavailable`."""
+        self.ask("send_message", MessageBody=message.text)
+
+    def ask(self, request: str, **arguments: Any) -> dict[str, Any]:
+        """One request of SQS' API about this queue, such as `send_message`; its answer, or `QueueUnavailable`."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer: dict[str, Any] = getattr(self._client(), request)(QueueUrl=self.url, **arguments)
+        except ClientError as error:
+            reason = error.response.get("Error", {}).get("Code", "an error")
+            raise QueueUnavailable(f"SQS answered {reason} to {request}.", details={"queue": self.url}) from error
+        except BotoCoreError as error:
+            reason = type(error).__name__
+            raise QueueUnavailable(
+                f"SQS gave no answer to {request}: {reason}.", details={"queue": self.url}
+            ) from error
+        return answer
+
+    def _client(self) -> Any:
+        with self._connecting:
+            if self._connected is None:
+                import boto3
+                from botocore.config import Config
+
+                config = Config(
+                    connect_timeout=_CONNECT,
+                    read_timeout=_ANSWER,
+                    retries={"mode": "standard", "total_max_attempts": _TRIES},
+                )
+                # A session of its own: boto3's default one is not safe to share between threads.
+                self._connected = boto3.session.Session().client("sqs", config=config)
+            return self._connected
+
+
+class Waker:
+    """Wakes a worker through a queue. `count` is called with the name of what is worth counting."""
+
+    def __init__(self, queue: Queue, count: Callable[[str], None] = lambda _name: None) -> None:
+        self._queue = queue
+        self._count = count
+
+    def wake(self, application: str, operation: str = "", entry: str = "") -> bool:
+        """Say that there is work; whether that could be said. It never raises: the wake index finds the work."""
+        message = WorkMessage(application=application, operation=operation or None, entry=entry or None)
+        try:
+            self._queue.send(message)
+        except QueueUnavailable as error:
+            _log.warning(
+                "no worker was woken, the next tick finds the work: %s",
+                error.message,
+                extra={"application": application},
+            )
+            self._count("QueueSendFailed")
+            return False
+        return True
