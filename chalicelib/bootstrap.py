@@ -19,6 +19,7 @@ from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
     from chalicelib.engine.lease import LeaseTerms
+    from chalicelib.store.keys import Rewrapped
     from chalicelib.store.repository import Repository
     from chalicelib.store.wrappers import Wrapper
 
@@ -51,18 +52,26 @@ def use(services: Services) -> Iterator[Services]:
 
 def build(settings: Settings) -> Services:
     """Put the services of the repository together that the settings name."""
-    from chalicelib.store.repository import Repository
+    return assemble(open_repository(settings), settings)
 
+
+def address_of(settings: Settings) -> str:
+    """The repository's address, or `Invalid` if none is set."""
     if settings.repository is None:
         raise Invalid(
             "MAINSTAY_REPOSITORY is not set: name a repository, `s3://bucket/prefix` or `file:///path`.",
             [Problem("MAINSTAY_REPOSITORY", "it is not set")],
         )
+    return settings.repository
+
+
+def open_repository(settings: Settings) -> Repository:
+    """The repository that the settings name."""
+    from chalicelib.store.repository import Repository
+
+    address = address_of(settings)
     margin = _terms(settings).margin
-    wrappers = _wrappers(settings)
-    return assemble(
-        Repository.open(settings.repository, settings.control, wrappers=wrappers, margin=margin), settings
-    )
+    return Repository.open(address, settings.control, wrappers=_wrappers(settings), margin=margin)
 
 
 def assemble(repository: Repository, settings: Settings) -> Services:
@@ -102,10 +111,22 @@ def make_repository(settings: Settings) -> str | None:
     """Make the repository if there is none; the recovery key if it was made now, to be shown this once."""
     from chalicelib.store.repository import Repository
 
-    assert settings.repository is not None  # noqa: S101 - who calls this has seen to it
+    address = address_of(settings)
     _terms(settings)
-    made = Repository.initialise(settings.repository, settings.control, wrappers=_wrappers(settings))
+    made = Repository.initialise(address, settings.control, wrappers=_wrappers(settings))
     return made.recovery_key
+
+
+def rewrap_root_key(settings: Settings, *, new_recovery_key: bool = False) -> tuple[Rewrapped, str | None]:
+    """Have the root key of the repository wrapped by everything that is set here and does not open it yet.
+
+    With `new_recovery_key` by a fresh recovery key too, which is returned, to be shown this once.
+    """
+    from chalicelib.store.wrappers import RecoveryKey
+
+    recovery = RecoveryKey.generate() if new_recovery_key else None
+    done = open_repository(settings).rewrap([recovery] if recovery else [])
+    return done, recovery.printed() if recovery else None
 
 
 def _terms(settings: Settings) -> LeaseTerms:
@@ -130,19 +151,22 @@ def _terms(settings: Settings) -> LeaseTerms:
 
 
 def _wrappers(settings: Settings) -> list[Wrapper]:
-    """What opens the repository."""
-    from chalicelib.store.wrappers import Passphrase
+    """What opens the repository: each of those that are set, the one that needs nobody else first."""
+    from chalicelib.store.wrappers import Passphrase, RecoveryKey
 
-    if settings.kms_key is not None:
-        raise Invalid(
-            "MAINSTAY_KMS_KEY is set, but opening a repository with KMS comes in a later release.",
-            [Problem("MAINSTAY_KMS_KEY", "KMS comes in a later release", hint="set MAINSTAY_PASSPHRASE_FILE")],
-        )
+    wrappers: list[Wrapper] = []
     passphrase = settings.read_passphrase()
-    if passphrase is None:
+    if passphrase is not None:
+        text = passphrase.get_secret_value()
+        wrappers.append(RecoveryKey.parse(text) if RecoveryKey.looks_like_one(text) else Passphrase(text))
+    if settings.kms_key is not None:
+        from chalicelib.adapters.kms import KmsKey
+
+        wrappers.append(KmsKey(settings.kms_key))
+    if not wrappers:
         raise Invalid(
             f"Nothing is set that opens {settings.repository}: name a file with its passphrase in "
-            "MAINSTAY_PASSPHRASE_FILE.",
+            "MAINSTAY_PASSPHRASE_FILE, or a KMS key in MAINSTAY_KMS_KEY.",
             [Problem("MAINSTAY_PASSPHRASE_FILE", "it is not set")],
         )
-    return [Passphrase(passphrase.get_secret_value())]
+    return wrappers

@@ -17,6 +17,7 @@ from chalicelib.cli.commands.applications import app, status
 from chalicelib.cli.commands.documents import check, init
 from chalicelib.cli.commands.notes import forget, note
 from chalicelib.cli.commands.operations import cancel, operation, operations, result
+from chalicelib.cli.commands.repository import repository
 from chalicelib.cli.commands.restores import plan, restore, undo
 from chalicelib.cli.commands.service import clusters, completion, serve, settings
 from chalicelib.cli.commands.versions import backup, diff, show, versions
@@ -29,7 +30,7 @@ _SECTIONS = (
     ("Keep", (backup, versions, show, diff, note, forget)),
     ("Put back", (plan, restore, undo)),
     ("Watch", (status, operations, operation, result, cancel)),
-    ("The service", (serve, clusters, settings, completion)),
+    ("The service", (serve, clusters, repository, settings, completion)),
 )
 
 

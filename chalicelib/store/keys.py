@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from chalicelib.domain.errors import Damaged, NotFound, WrongKey
+from chalicelib.domain.errors import Conflict, Damaged, NotFound, WrongKey
 from chalicelib.store import layout
 from chalicelib.store.backend import Backend, Exists
 from chalicelib.store.sealing import KEY_BYTES, BoxError, derive, keyed_hash, seal, unseal
@@ -81,6 +81,17 @@ class RootKey:
         return {"number": self.number, "id": self.id, "wrappings": list(self.wrappings)}
 
 
+@dataclass(frozen=True, slots=True)
+class Rewrapped:
+    """What `Keyring.rewrap` did: the number of the newest root key file, which kinds of wrapper were added, how many
+    applications' key files were written, and applications whose keys nothing at hand opens (left as they are)."""
+
+    number: int
+    added: tuple[str, ...]
+    applications: int
+    foreign: tuple[str, ...]
+
+
 class Keyring:
     """The root key of a repository, unwrapped, and the applications' keys, opened when first needed."""
 
@@ -137,6 +148,35 @@ class Keyring:
                 self._applications[application] = self._find(application) or self._make(application, create)
             return self._applications[application]
 
+    def rewrap(self, more: Sequence[Wrapper] = ()) -> Rewrapped:
+        """Write the root key down anew, wrapped by all of the wrappers at hand (and `more`) beside those it has; the
+        key itself stays, so nothing else changes. Then write each application's key file anew, so that its folder
+        opens alone with them too.
+
+        What was wrapped before stays and still opens. Stopped in the middle, it is simply called again. `Conflict`
+        if somebody else does it at the same moment.
+        """
+        root = self._needed_root()
+        missing = [wrapper for wrapper in (*self._wrappers, *more) if not _opens(wrapper, root)]
+        if missing:
+            wrappings = (*root.wrappings, *(wrapper.wrap(root.key) for wrapper in missing))
+            root = RootKey(root.number + 1, root.key, wrappings)
+            try:
+                self._vault.create(layout.root_key(root.number), _dump({"format": _FORMAT, **root.as_json()}))
+            except Exists:
+                raise Conflict("Somebody else wraps the root key anew at this moment. Do it once more.") from None
+            self._root = root
+        rewrapped, foreign = 0, []
+        for application in sorted(name for name in self._vault.folders("vault/") if name.startswith("app-")):
+            if max(map(_by_number, self._key_files(application)), default=0) >= root.number:
+                continue
+            try:
+                self._write_application(application, self.application(application), root)
+                rewrapped += 1
+            except (WrongKey, Damaged, NotFound):
+                foreign.append(application)
+        return Rewrapped(root.number, tuple(wrapper.name for wrapper in missing), rewrapped, tuple(foreign))
+
     def seal_secret(self, place: str, secret: bytes) -> dict[str, Any]:
         """A record of `secret` that opens only for this repository's root key, and only at `place`."""
         root = self._needed_root()
@@ -168,11 +208,8 @@ class Keyring:
         return root
 
     def _find(self, application: str) -> ApplicationKey | None:
-        folder = layout.vault(application)
-        names = [listed.key for listed in self._vault.list(f"{folder}key-", deep=False)]
-        keys = sorted((key for key in names if layout.numbered(key, "key-")), key=_by_number, reverse=True)
         failure: WrongKey | Damaged | None = None
-        for key in keys:
+        for key in self._key_files(application):
             try:
                 return self._open_application(application, key)
             except (WrongKey, Damaged) as error:
@@ -180,6 +217,11 @@ class Keyring:
         if failure is not None:
             raise failure
         return None
+
+    def _key_files(self, application: str) -> list[str]:
+        """The key files of an application, the newest first."""
+        names = [listed.key for listed in self._vault.list(f"{layout.vault(application)}key-", deep=False)]
+        return sorted((key for key in names if layout.numbered(key, "key-")), key=_by_number, reverse=True)
 
     def _open_application(self, application: str, key: str) -> ApplicationKey:
         record = _load(self._vault, key)
@@ -196,20 +238,22 @@ class Keyring:
         if not create:
             raise NotFound(f"{application} has no key in {self._vault.describe()}: nothing was ever kept for it.")
         root = self._needed_root()
-        fresh = secrets.token_bytes(KEY_BYTES)
-        box = seal(derive(root.key, "application key"), fresh, _place(application))
+        fresh = ApplicationKey(application, secrets.token_bytes(KEY_BYTES))
+        try:
+            self._write_application(application, fresh, root)
+        except Exists:
+            return self._open_application(application, layout.application_key(application, root.number))
+        return fresh
+
+    def _write_application(self, application: str, key: ApplicationKey, root: RootKey) -> None:
+        box = seal(derive(root.key, "application key"), key._key, _place(application))
         record = {
             "format": _FORMAT,
             "application": application,
             "box": base64.b64encode(box).decode(),
             "root": root.as_json(),
         }
-        key = layout.application_key(application, root.number)
-        try:
-            self._vault.create(key, _dump(record))
-        except Exists:
-            return self._open_application(application, key)
-        return ApplicationKey(application, fresh)
+        self._vault.create(layout.application_key(application, root.number), _dump(record))
 
 
 def _open_root(key: str, record: dict[str, Any], wrappers: Sequence[Wrapper]) -> RootKey:
@@ -236,6 +280,17 @@ def _open_root(key: str, record: dict[str, Any], wrappers: Sequence[Wrapper]) ->
         raise failure
     offered = " and ".join(wrapper.name for wrapper in wrappers) or "nothing"
     raise WrongKey(f"`{key}` opens with {' or '.join(dict.fromkeys(kinds))}; {offered} was given.")
+
+
+def _opens(wrapper: Wrapper, root: RootKey) -> bool:
+    for wrapping in root.wrappings:
+        if wrapping["wrapper"] == wrapper.name:
+            try:
+                if wrapper.unwrap(wrapping) == root.key:
+                    return True
+            except WrongKey:
+                continue
+    return False
 
 
 def _root_id(key: bytes) -> str:

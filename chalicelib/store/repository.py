@@ -19,7 +19,7 @@ from chalicelib.store.applications import Applications, Notes
 from chalicelib.store.backend import Backend, Exists, Guard
 from chalicelib.store.clusters import Clusters
 from chalicelib.store.documents import Documents
-from chalicelib.store.keys import Keyring
+from chalicelib.store.keys import Keyring, Rewrapped
 from chalicelib.store.lanes import Lanes
 from chalicelib.store.locations import Locations
 from chalicelib.store.names import Names
@@ -131,6 +131,10 @@ class Repository:
     def keyring(self) -> Keyring:
         """The keys; unwrapped at the first call (`WrongKey`)."""
         return self._keyring()
+
+    def rewrap(self, more: Sequence[Wrapper] = ()) -> Rewrapped:
+        """Have the root key wrapped by every wrapper this was opened with, and `more`: see `Keyring.rewrap`."""
+        return self.keyring.rewrap(more)
 
     @cached_property
     def documents(self) -> Documents:

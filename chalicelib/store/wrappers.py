@@ -1,4 +1,4 @@
-"""What opens a root key: a passphrase, a printed recovery key; each a `Wrapper`.
+"""What opens a root key: a passphrase, a printed recovery key; each a `Wrapper`. AWS KMS is one in `adapters`.
 
 A wrapper turns a root key into a record that is safe to store, and back. Any one of a key's wrappings opens it.
 """
@@ -22,7 +22,7 @@ _MOST_SCRYPT_MEMORY = 1 << 30
 
 
 class Wrapper(Protocol):
-    """One way to open root keys. KMS is another, behind the same two methods."""
+    """One way to open root keys."""
 
     #: The kind, as wrappings name it: `passphrase`, `recovery`, `kms`.
     name: str
@@ -73,6 +73,11 @@ class RecoveryKey:
 
     name = "recovery"
     _PREFIX = "MSR1"
+
+    @classmethod
+    def looks_like_one(cls, text: str) -> bool:
+        """Whether this is meant as a recovery key and not as a passphrase."""
+        return text.strip().upper().startswith(f"{cls._PREFIX}-")
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.errors import Damaged, NotFound, WrongKey
+from chalicelib.domain.errors import Conflict, Damaged, NotFound, WrongKey
 from chalicelib.store.backends.memory import MemoryBackend
 from chalicelib.store.keys import Keyring
 from chalicelib.store.sealing import derive
@@ -137,3 +137,76 @@ def test_a_root_key_that_is_there_is_opened_and_no_other_wrapped() -> None:
     _, again = Keyring.create(vault, [Counting()])
     assert again is None
     assert len(wrapped) == 1
+
+
+def test_another_wrapper_is_added_and_what_opened_before_still_does() -> None:
+    vault = MemoryBackend()
+    keyring, recovery = Keyring.create(vault, [Passphrase("p")])
+    wanted = keyring.application(APP, create=True).segments
+    secret = keyring.seal_secret("clusters/a", b"token")
+    done = Keyring.open(vault, [Passphrase("p"), Kms()]).rewrap()
+    assert (done.number, done.added, done.applications, done.foreign) == (2, ("kms",), 1, ())
+    assert recovery is not None
+    for wrapper in (Kms(), Passphrase("p"), RecoveryKey.parse(recovery)):
+        opened = Keyring.open(vault, [wrapper])
+        assert opened.application(APP).segments == wanted
+        assert opened.open_secret("clusters/a", secret) == b"token"
+    # What a process that began before goes on to write is understood as well.
+    assert Keyring.open(vault, [Kms()]).open_secret("b", keyring.seal_secret("b", b"x")) == b"x"
+    assert keyring.open_secret("c", Keyring.open(vault, [Kms()]).seal_secret("c", b"y")) == b"y"
+
+
+def test_wrapping_anew_where_nothing_is_missing_writes_nothing() -> None:
+    vault = MemoryBackend()
+    keyring, _ = Keyring.create(vault, [Passphrase("p"), Kms()])
+    keyring.application(APP, create=True)
+    before = [listed.key for listed in vault.list("")]
+    done = Keyring.open(vault, [Passphrase("p"), Kms()]).rewrap()
+    assert (done.number, done.added, done.applications) == (1, (), 0)
+    assert [listed.key for listed in vault.list("")] == before
+
+
+def test_wrapping_anew_that_was_stopped_in_the_middle_is_finished_by_calling_it_again() -> None:
+    vault = MemoryBackend()
+    keyring, _ = Keyring.create(vault, [Passphrase("p")])
+    keyring.application(APP, create=True)
+    Keyring.open(vault, [Passphrase("p"), Kms()]).rewrap()
+    vault.delete(f"vault/{APP}/key-2.json")
+    done = Keyring.open(vault, [Kms()]).rewrap()
+    assert (done.added, done.applications) == ((), 1)
+    elsewhere = MemoryBackend()
+    for listed in list(vault.list(f"vault/{APP}/")):
+        found = vault.get(listed.key)
+        assert found is not None
+        elsewhere.create(listed.key, found.data)
+    wanted = keyring.application(APP).segments
+    assert Keyring.open(elsewhere, [Kms()]).application(APP).segments == wanted
+
+
+def test_a_key_that_nothing_at_hand_opens_is_left_as_it_is_and_named() -> None:
+    vault, other = MemoryBackend(), MemoryBackend()
+    Keyring.create(other, [Passphrase("other")])[0].application(APP, create=True)
+    Keyring.create(vault, [Passphrase("p")])
+    found = other.get(f"vault/{APP}/key-1.json")
+    assert found is not None
+    vault.create(f"vault/{APP}/key-1.json", found.data)
+    assert Keyring.open(vault, [Passphrase("p"), Kms()]).rewrap().foreign == (APP,)
+
+
+def test_a_lost_recovery_key_is_replaced_by_another_that_opens_too() -> None:
+    vault = MemoryBackend()
+    keyring, _ = Keyring.create(vault, [Passphrase("p")])
+    wanted = keyring.application(APP, create=True).segments
+    fresh = RecoveryKey.generate()
+    assert Keyring.open(vault, [Passphrase("p")]).rewrap([fresh]).added == ("recovery",)
+    assert Keyring.open(vault, [RecoveryKey.parse(fresh.printed())]).application(APP).segments == wanted
+
+
+def test_of_two_that_wrap_anew_at_once_one_is_told_to_do_it_once_more() -> None:
+    vault = MemoryBackend()
+    Keyring.create(vault, [Passphrase("p")])
+    first, second = (Keyring.open(vault, [Passphrase("p"), Kms()]) for _ in range(2))
+    first.rewrap()
+    with pytest.raises(Conflict, match="once more"):
+        second.rewrap()
+    assert Keyring.open(vault, [Passphrase("p"), Kms()]).rewrap().added == ()
