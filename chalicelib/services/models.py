@@ -334,6 +334,13 @@ class PlanView(View):
     next: str | None = Field(None, description="For the actions after these; `null`: there are none.")
 
 
+class AheadView(View):
+    """What stands before an operation in its application's line: it runs now, or its turn comes first."""
+
+    operation: str
+    kind: str
+
+
 class OperationView(View):
     """One long piece of work."""
 
@@ -354,6 +361,7 @@ class OperationView(View):
     attempts: int
     estimate_seconds: float | None
     cancel_requested: bool
+    waits_for: AheadView | None = Field(None, description="While it is `queued`, where it was asked for by its id.")
     plan: PlanView | None = Field(None, description="Of a plan that was waited for.")
 
 

@@ -16,6 +16,7 @@ from chalicelib.services import paging, views
 from chalicelib.services.access import Asker
 from chalicelib.services.living import refuse_ending
 from chalicelib.services.models import (
+    AheadView,
     OperationPage,
     OperationsQuery,
     OperationView,
@@ -83,8 +84,21 @@ class Operations:
     # ── for those who ask ───────────────────────────────────────────────────────────────────────────────
 
     def get(self, asker: Asker, operation: str) -> OperationView:  # noqa: ARG002 - rights come with accounts
-        """One operation."""
-        return views.operation_view(self.find(operation))
+        """One operation, and if it waits in line, for what."""
+        found = self.find(operation)
+        return views.operation_view(found, waits_for=self._ahead_of(found))
+
+    def _ahead_of(self, operation: Operation) -> AheadView | None:
+        """What is next to be done before an operation that waits in its application's line."""
+        lane = self._repository.lanes.read(operation.application) if operation.state is State.QUEUED else None
+        if lane is None or lane.current == operation.id:
+            return None
+        if lane.current is not None and lane.kind is not None:
+            return AheadView(operation=lane.current, kind=lane.kind.value)
+        first = lane.pending[0] if lane.pending else None
+        if first is None or first.operation == operation.id:
+            return None
+        return AheadView(operation=first.operation, kind=first.kind.value)
 
     def list(self, asker: Asker, query: OperationsQuery) -> OperationPage:  # noqa: ARG002
         """Operations of one application or of all, newest first."""
@@ -161,7 +175,8 @@ class Operations:
             pause = min(pause * 1.5, _LONGEST_PAUSE)
             found = self._repository.operations.get(found.application, found.id)
         has_plan = found.kind is OperationKind.PLAN and found.state is State.SUCCEEDED
-        return views.operation_view(found, self._plan(found, 0, _ACTIONS_ALONG) if has_plan else None)
+        plan = self._plan(found, 0, _ACTIONS_ALONG) if has_plan else None
+        return views.operation_view(found, plan, self._ahead_of(found))
 
     def stop_waiting(self) -> None:
         """The service shuts down: who waits is told how things are now."""

@@ -9,6 +9,7 @@ from chalicelib.domain.operation import Operation
 from chalicelib.domain.plan import Plan
 from chalicelib.domain.version import Manifest, Note
 from chalicelib.services.models import (
+    AheadView,
     ApplicationSummary,
     ApplicationView,
     ClusterView,
@@ -89,7 +90,9 @@ def version_detail(
     )
 
 
-def operation_view(operation: Operation, plan: PlanView | None = None) -> OperationView:
+def operation_view(
+    operation: Operation, plan: PlanView | None = None, waits_for: AheadView | None = None
+) -> OperationView:
     """An operation. Its checkpoint is the engine's own and is not shown."""
     return OperationView(
         id=operation.id,
@@ -109,6 +112,7 @@ def operation_view(operation: Operation, plan: PlanView | None = None) -> Operat
         attempts=operation.attempts,
         estimate_seconds=operation.estimate_seconds,
         cancel_requested=operation.cancel_requested,
+        waits_for=waits_for,
         plan=plan,
     )
 

@@ -25,7 +25,8 @@ def progress_line(operation: Json, seconds: float, *, width: int) -> Text:
     parts = [str(operation["kind"])]
     state = operation["state"]
     if state == "queued":
-        parts.append("waits in line")
+        ahead = operation.get("waitsFor")
+        parts.append(f"waits for {ahead['kind']} {ahead['operation']}" if ahead else "waits in line")
     elif state == "rolling-back":
         parts.append("undoing what it did")
     step = operation.get("step")

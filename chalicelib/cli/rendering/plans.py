@@ -14,6 +14,7 @@ from chalicelib.cli.rendering.objects import object_name, some_of
 from chalicelib.cli.rendering.words import counted, printable
 
 _MOST_OBJECTS = 25
+_MOST_GAPS = 8
 # Reasons that the group's title or the differences say already.
 _PLAIN_REASONS = {"missing", "differs", "extra"}
 _CONSEQUENCES = (
@@ -124,7 +125,7 @@ def comparison_lines(comparison: Json, page: Page) -> Iterator[Text]:
     same = counts.get("same", counts.get("unchanged", 0))
     if same:
         summary.append(f"{page.marks.dot}{same:,} unchanged", style="dim")
-    yield from _sentences("Could not be read", "yellow", [_gap(gap) for gap in comparison.get("gaps") or []], page)
+    yield from _gaps(comparison.get("gaps") or [], page)
     if comparison.get("truncated"):
         yield Text("There are more differences than an answer can carry; these are the first.", style="yellow")
     yield summary
@@ -167,7 +168,7 @@ def _more(count: int, page: Page) -> Iterator[Text]:
 
 
 def _notes(plan: Json, page: Page) -> Iterator[Text]:
-    yield from _sentences("Could not be read", "yellow", [_gap(gap) for gap in plan.get("gaps") or []], page)
+    yield from _gaps(plan.get("gaps") or [], page)
     yield from _sentences("Warnings", "yellow", plan.get("warnings") or [], page)
     yield from _sentences("Cannot be applied as it is", "bold red", plan.get("blockers") or [], page)
 
@@ -178,6 +179,16 @@ def _sentences(title: str, style: str, sentences: Sequence[str], page: Page) -> 
         for sentence in sentences:
             yield from _wrapped(f"! {printable(sentence)}", "  ", page, "")
         yield Text()
+
+
+def _gaps(gaps: Sequence[Json], page: Page) -> Iterator[Text]:
+    """What could not be read. An account that may read little leaves dozens: a few show what is the matter."""
+    shown = gaps if page.everything else gaps[:_MOST_GAPS]
+    sentences = [_gap(gap) for gap in shown]
+    if len(shown) < len(gaps):
+        kinds = some_of([str(gap.get("kind", "")) for gap in gaps[len(shown) :]])
+        sentences.append(f"and {counted(len(gaps) - len(shown), 'more kind')}: {kinds}; see everything with --all")
+    yield from _sentences("Could not be read", "yellow", sentences, page)
 
 
 def _gap(gap: Json) -> str:

@@ -131,6 +131,7 @@ def operation(identifier: str, kind: str, state: str = "succeeded", **changes: A
         "attempts": 0 if state == "queued" else 1,
         "estimateSeconds": None,
         "cancelRequested": False,
+        "waitsFor": None,
         "plan": None,
         **changes,
     }

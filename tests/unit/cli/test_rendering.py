@@ -206,6 +206,18 @@ def test_equal_states_have_no_difference() -> None:
     assert drawn(comparison_lines(same, Page(80, UNICODE))) == "No difference · 42 unchanged\n"
 
 
+def test_an_account_that_may_read_little_does_not_flood_the_screen() -> None:
+    gaps = [
+        {"group": "", "kind": f"Kind{number}", "namespace": "shop", "status": 403, "message": "forbidden"}
+        for number in range(40)
+    ]
+    told = drawn(comparison_lines(fake.comparison() | {"gaps": gaps}, Page(80, UNICODE)))
+    assert told.count("forbidden") == 8
+    assert "and 32 more kinds: Kind8, Kind9, Kind10, Kind11 and 28 more" in told
+    everything = drawn(comparison_lines(fake.comparison() | {"gaps": gaps}, Page(80, UNICODE, everything=True)))
+    assert everything.count("forbidden") == 40
+
+
 def test_a_problem_is_shown_where_it_is() -> None:
     source = "spec:\n  state:\n    objcts:\n      - namespaces: [shop]\n"
     problems = [
@@ -334,6 +346,9 @@ def test_progress_says_when_it_waits_and_when_it_undoes() -> None:
     assert progress_line(fake.operation(fake.BACKUP, "backup", "queued"), 0.2, width=0).plain == (
         "backup · waits in line · 0.2 s"
     )
+    ahead = {"operation": fake.RESTORE, "kind": "restore"}
+    behind = fake.operation(fake.BACKUP, "backup", "queued", waitsFor=ahead)
+    assert progress_line(behind, 0.2, width=0).plain == f"backup · waits for restore {fake.RESTORE} · 0.2 s"
     undoing = fake.operation(fake.RESTORE, "restore", "rolling-back", step="undo")
     assert progress_line(undoing, 3, width=0).plain == "restore · undoing what it did · undo · 3.0 s"
 

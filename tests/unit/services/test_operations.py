@@ -11,6 +11,7 @@ from chalicelib.domain.errors import Conflict, NotFound
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import State
 from chalicelib.services.models import (
+    AheadView,
     BackupRequest,
     OperationsQuery,
     OperationView,
@@ -35,6 +36,17 @@ def test_an_operation_is_found_by_its_id_alone(built: House) -> None:
     assert built.services.operations.get(built.asker, started.id) == started
     with pytest.raises(NotFound):
         built.services.operations.get(built.asker, new_id("op", NOON))
+
+
+def test_who_waits_in_line_is_told_for_what(built: House) -> None:
+    first = restore(built)
+    second = backup(built, first.application)
+    for running in (False, True):
+        if running:
+            built.repository.lanes.take(first.application, "somebody", 30)
+        ahead = built.services.operations.get(built.asker, second.id).waits_for
+        assert ahead == AheadView(operation=first.id, kind="restore")
+        assert built.services.operations.get(built.asker, first.id).waits_for is None
 
 
 def test_its_checkpoint_is_nobodys_business(built: House) -> None:
