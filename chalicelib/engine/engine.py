@@ -67,6 +67,8 @@ class Engine:
         self._terms = terms or LeaseTerms()
         #: Called with (application, operation) after each start: a pump or a queue wakes a worker at once.
         self.nudge = nudge
+        #: What is done about entries with these reasons, instead of looking at the lane: see `handle`.
+        self.reasons: dict[str, Callable[[Entry], None]] = {}
         self._process = f"{socket.gethostname()}-{os.getpid()}"
 
     # ── starting ────────────────────────────────────────────────────────────────────────────────────────
@@ -80,7 +82,8 @@ class Engine:
         repository.wake.add(repository.now(), operation.application, "start", {"operation": operation.id})
         first = self._flows[operation.kind].first
         created = repository.operations.create(operation.model_copy(update={"step": first}))
-        self._line_up(created)
+        if not created.state.ended:  # with an id of its own making it may have been started, and run, before
+            self._line_up(created)
         self.nudge(created.application, created.id)
         return created
 
@@ -171,6 +174,11 @@ class Engine:
         It is removed only after the work is done, or after a later entry for the same thing was written.
         """
         self._open()
+        if entry.reason in self.reasons:
+            # It writes down what follows and starts operations; these have entries of their own.
+            self.reasons[entry.reason](entry)
+            self._repository.wake.remove(entry)
+            return
         repository = self._repository
         name = str(entry.payload.get("operation", ""))
         operation = self._find(entry.application, name) if name else None
