@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from chalicelib.cluster.transport import TransportFailure
 from chalicelib.domain.operation import State
 from tests.harness.errors import ApiError
+from tests.support.moments import Moment
 from tests.support.scene import Body, Scene, managers, open_scene
 
 pytestmark = pytest.mark.cluster
@@ -177,3 +179,17 @@ def test_ownership_alone_is_no_difference(control_plane) -> None:
         scene.apply(SHARED_BY_HELM, "somebody-else", force=True)
         restored = scene.restore_well(version)
         assert (restored.state, restored.writes) == (State.SUCCEEDED, [])
+
+
+@pytest.mark.parametrize("moment", ["write-allowed", "write-answered"])
+def test_owners_are_put_back_although_the_servers_answer_does_not_come(control_plane, moment: str) -> None:
+    def no_answer() -> None:
+        raise TransportFailure("timed out", sent=True)
+
+    with open_scene(control_plane) as scene:
+        scene.apply(WEB, "helm")
+        wanted, version = managers(scene.get("Deployment/web")), scene.backup()
+        scene.delete("Deployment/web")
+        scene.watch.add(Moment(moment, "PATCH .*/deployments/web"), no_answer)
+        scene.restore_well(version)
+        assert managers(scene.get("Deployment/web")) == wanted
