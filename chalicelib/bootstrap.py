@@ -79,6 +79,8 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     from chalicelib.engine.clusters import Clusters
     from chalicelib.engine.engine import Engine
     from chalicelib.engine.flows import FLOWS
+    from chalicelib.engine.schedules import Schedules
+    from chalicelib.engine.turns import TurnTerms
     from chalicelib.services.access import Access
     from chalicelib.services.applications import Applications
     from chalicelib.services.clusters import RegisteredClusters
@@ -87,7 +89,8 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     from chalicelib.services.versions import Versions
 
     sessions = Clusters(repository, settings.kubeconfig)
-    engine = Engine(repository, sessions, FLOWS, terms=_terms(settings))
+    turns = TurnTerms(settings.turn_seconds, settings.most_turns)
+    engine = Engine(repository, sessions, FLOWS, terms=_terms(settings), turns=turns)
     if settings.queue_url is not None:
         from chalicelib.adapters.queue import SqsQueue, Waker
 
@@ -96,14 +99,16 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     documents = Documents(clusters)
     operations = Operations(repository, engine)
     versions = Versions(repository, operations, clusters)
+    schedules = Schedules(repository, engine)
     return Services(
         access=Access(settings.read_admin_token()),
-        applications=Applications(repository, clusters, documents, operations, versions),
+        applications=Applications(repository, clusters, documents, operations, versions, schedules),
         versions=versions,
         operations=operations,
         clusters=clusters,
         documents=documents,
         engine=engine,
+        queued=settings.queue_url is not None,
     )
 
 

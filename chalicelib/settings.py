@@ -86,6 +86,14 @@ class Settings(BaseModel):
         alias="MAINSTAY_LEASE_SECONDS",
         description="After so long without a sign of life another worker takes an operation over.",
     )
+    turn_seconds: Annotated[float, Ge(0.1), Le(86400)] | None = Field(
+        None,
+        alias="MAINSTAY_TURN_SECONDS",
+        description="How long a worker works before it lets go. Default: the time a Lambda has; else no limit.",
+    )
+    most_turns: Annotated[int, Ge(1), Le(10_000)] = Field(
+        200, alias="MAINSTAY_MOST_TURNS", description="Turns of its workers that an operation may take."
+    )
     listen: Annotated[str, AfterValidator(_listen)] = Field(
         "127.0.0.1:8700", alias="MAINSTAY_LISTEN", description="Where the runner listens."
     )

@@ -14,6 +14,7 @@
     │   ├── StorageFull             no space or quota left                                           507
     │   ├── StorageUnfit            does not honour conditional writes                               503
     │   ├── Damaged                 stored bytes are missing, cut or altered                         500
+    │   │   └── SegmentsGone        a version is not sealed: a sweep took what it counted on         500
     │   └── WrongKey                the passphrase, recovery key or KMS key does not open this       503
     ├── QueueUnavailable            the work queue; nothing is lost with it                          503
     ├── ClusterError                the API server of an application's cluster
@@ -24,7 +25,8 @@
         ├── LeaseLost               another worker owns the lane now, or this one's lease ran out
         ├── DeadlineExceeded        a bounded wait ended; the reason says which
         ├── Cancelled               a user cancelled the operation
-        └── Yielded                 a restore goes first, or the time budget ends: queued again
+        └── Yielded                 a restore goes first, or the service stops: queued again
+            └── TurnEnded           the worker's time is over: queued again, and counted
 
 Each carries a stable `code` (for programs), a sentence a user can act on, `details` for machines, and its
 cause by `raise … from`. The HTTP status is part of the class, because the classes are chosen by what the
@@ -183,6 +185,13 @@ class Damaged(StorageError):
     status = 500
 
 
+class SegmentsGone(Damaged):
+    """A version is not sealed: a segment that it counts on is missing, or a sweep has condemned it. What it was made
+    of has to be stored again."""
+
+    code = "segments-gone"
+
+
 class WrongKey(StorageError):
     """The passphrase, recovery key or KMS key at hand does not open this repository."""
 
@@ -304,6 +313,10 @@ class Cancelled(Interrupted):
 
 
 class Yielded(Interrupted):
-    """The operation goes back into the line with its checkpoint: a restore goes first, or time runs out."""
+    """The operation goes back into the line with its checkpoint: a restore goes first, or its worker stops."""
 
     code = "yielded"
+
+
+class TurnEnded(Yielded):
+    """The time that this worker has is over. `details["waitsFor"]` says what it was waiting for, if it was."""

@@ -25,11 +25,12 @@ class WorkMessage(BaseModel):
         """The message in `text`; `Malformed` if it is none of ours."""
         try:
             message = cls.model_validate_json(text)
-        except ValidationError:
+            parse_id(message.application, "app")
+            if message.operation is not None:
+                parse_id(message.operation, "op")
+        except (ValidationError, Malformed):
+            # Its own words are not repeated: nobody knows what they are.
             raise Malformed("This is no message of the work queue.") from None
-        parse_id(message.application, "app")
-        if message.operation is not None:
-            parse_id(message.operation, "op")
         return message
 
     @property

@@ -25,6 +25,7 @@ class OperationKind(StrEnum):
     RESTORE = "restore"
     UNDO = "undo"
     DELETE = "delete"
+    SWEEP = "sweep"
 
 
 class State(StrEnum):
@@ -96,6 +97,10 @@ class Operation(Stored):
     trouble: OperationError | None = None
     #: It went back into the line in order, with its checkpoint: the next turn is no sign of a death.
     yielded: bool = False
+    #: Times a worker's time was over in the middle of it; the last of them that got nowhere, and since when.
+    turns: int = 0
+    idle_turns: int = 0
+    idle_since: datetime | None = None
     #: When its worker last wrote it, by the storage's clock.
     touched_at: datetime | None = None
     #: Small facts about the outcome: the version made, counts of actions, the safety version.

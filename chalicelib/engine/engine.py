@@ -28,24 +28,22 @@ from chalicelib.domain.errors import (
     MainstayError,
     NotFound,
     StorageUnavailable,
-    Yielded,
 )
-from chalicelib.domain.operation import Operation, OperationError, OperationKind, Pending, State
+from chalicelib.domain.message import WorkMessage
+from chalicelib.domain.operation import Operation, OperationKind, Pending, State
 from chalicelib.domain.traces import places
 from chalicelib.engine.clusters import Clusters, ClusterSession
-from chalicelib.engine.collector import rare_collections
 from chalicelib.engine.lease import Lease, LeaseTerms, NoLease, boottime
-from chalicelib.engine.work import Budget, Finish, Flow, Held, Next, Work
+from chalicelib.engine.running import Ended, Run, give_up
+from chalicelib.engine.turns import TurnTerms
+from chalicelib.engine.work import Budget, Flow, Held, Work
 from chalicelib.store.repository import Repository
 from chalicelib.store.wake import Entry
 
 _log = logging.getLogger(__name__)
 
-#: Tries of one step that gets nowhere, before the operation fails with the last reason.
-_MOST_STALLS = 6
 #: How long whoever starts an operation may take between its wake entry and its document.
 _BEING_WRITTEN = timedelta(seconds=60)
-_NOT_SETTLED = "It could not be settled what it left behind: make a plan to see how the application is."
 _URGENT = frozenset({OperationKind.RESTORE, OperationKind.UNDO})
 
 
@@ -59,13 +57,18 @@ class Engine:
         flows: Mapping[OperationKind, Flow],
         *,
         terms: LeaseTerms | None = None,
-        nudge: Callable[[str, str], object] = lambda _application, _operation: None,
+        turns: TurnTerms | None = None,
+        nudge: Callable[[str, str, str], object] = lambda _application, _operation, _entry: None,
+        ended: Ended = lambda _operation: None,
     ) -> None:
         self._repository = repository
         self._clusters = clusters
         self._flows = flows
         self._terms = terms or LeaseTerms()
-        #: Called with (application, operation) after each start: a pump or a queue wakes a worker at once.
+        self._turns = turns or TurnTerms()
+        self._ended = ended
+        #: Called with (application, operation, key of the wake entry) when there is something to do now, the latter
+        #: two perhaps empty: a pump or a queue wakes a worker at once.
         self.nudge = nudge
         #: What is done about entries with these reasons, instead of looking at the lane: see `handle`.
         self.reasons: dict[str, Callable[[Entry], None]] = {}
@@ -79,12 +82,12 @@ class Engine:
         if waiting is not None:
             return waiting
         repository = self._repository
-        repository.wake.add(repository.now(), operation.application, "start", {"operation": operation.id})
+        entry = repository.wake.add(repository.now(), operation.application, "start", {"operation": operation.id})
         first = self._flows[operation.kind].first
         created = repository.operations.create(operation.model_copy(update={"step": first}))
         if not created.state.ended:  # with an id of its own making it may have been started, and run, before
             self._line_up(created)
-        self.nudge(created.application, created.id)
+        self.nudge(created.application, created.id, entry.key)
         return created
 
     def _same_in_line(self, operation: Operation) -> Operation | None:
@@ -139,10 +142,13 @@ class Engine:
                 self._repository.wake.add(self._repository.now(), application, "cancel", {"operation": operation})
         lane = lanes.read(application)
         if begun or (lane is not None and lane.current == operation):
-            self.nudge(application, operation)
+            self.nudge(application, operation, "")
             return found
         at = self._repository.now()
-        return operations.update(application, operation, lambda stored: _never_begun(stored, at))
+        found = operations.update(application, operation, lambda stored: _never_begun(stored, at))
+        if found.state.ended:
+            self._ended(found)
+        return found
 
     def _cancel_current(self, application: str, operation: str) -> None:
         try:
@@ -168,12 +174,43 @@ class Engine:
             self.handle(entry, budget)
         return len(entries)
 
+    def call(self) -> int:
+        """Wake a worker for everything that is due, and do nothing of it here. Returns how many were woken.
+
+        One for each application and for each entry that says more than "look at the lane"; entries that say only
+        that, and beside another one, are removed.
+        """
+        called: set[str] = set()
+        for entry in self.due():
+            subject = entry.key if entry.payload or entry.reason in self.reasons else entry.application
+            if subject in called:
+                self._repository.wake.remove(entry)
+                continue
+            called.add(subject)
+            self.nudge(entry.application, str(entry.payload.get("operation", "")), entry.key)
+        return len(called)
+
+    def attend(self, message: WorkMessage, budget: Budget | None = None) -> None:
+        """Do what a message of the work queue is about. It may come late, twice, or twice at once: an entry that is
+        gone was attended to, and a busy lane has somebody who looks after it."""
+        if message.entry is not None:
+            entry = self._repository.wake.find(message.entry)
+            if entry is not None and entry.application == message.application:
+                self.handle(entry, budget)
+            return
+        operation = self._find(message.application, message.operation) if message.operation else None
+        if operation is not None and not self._flows[operation.kind].takes_lane:
+            self.run(operation.application, operation.id, budget)
+        else:
+            self.work(message.application, budget)
+
     def handle(self, entry: Entry, budget: Budget | None = None) -> None:
         """Do what an entry of the wake index is about. The entry is a hint: the documents decide.
 
         It is removed only after the work is done, or after a later entry for the same thing was written.
         """
         self._open()
+        budget = (budget or Budget()).turn(self._turns.seconds)
         if entry.reason in self.reasons:
             # It writes down what follows and starts operations; these have entries of their own.
             self.reasons[entry.reason](entry)
@@ -193,7 +230,7 @@ class Engine:
         watched = self.work(entry.application, budget)
         lane = repository.lanes.read(entry.application)
         if not watched and lane is not None and (lane.current or lane.pending):
-            # Somebody else holds it, or this worker's time is over: look again when the lease can have ended.
+            # Somebody else holds it: look again when the lease can have ended.
             wait = timedelta(seconds=self._terms.seconds if lane.current else 1)
             repository.wake.add(repository.now() + wait, entry.application, "lease", {})
         repository.wake.remove(entry)
@@ -208,7 +245,10 @@ class Engine:
         if operation.state is State.RUNNING and touched is not None and now - touched < span:
             return
         self.run(entry.application, operation.id, budget)
-        if self._has_ended(entry.application, operation.id):
+        found = self._find(entry.application, operation.id)
+        if found is not None and found.yielded:
+            self._call_next(entry.application, operation.id)
+        if found is None or found.state.ended or found.yielded:
             repository.wake.remove(again)
 
     def _find(self, application: str, operation: str) -> Operation | None:
@@ -216,10 +256,6 @@ class Engine:
             return self._repository.operations.get(application, operation)
         except NotFound:
             return None  # its writer died between the entry and the document: nothing was promised
-
-    def _has_ended(self, application: str, operation: str) -> bool:
-        found = self._find(application, operation)
-        return found is None or found.state.ended
 
     def _is_in_lane(self, operation: Operation) -> bool:
         lane = self._repository.lanes.read(operation.application)
@@ -233,9 +269,9 @@ class Engine:
         """Take the application's lane and run what stands in line, until nothing is left, another worker holds the
         lane, or the budget is over. Returns whether a wake entry of its own watches over what it leaves."""
         self._open()
-        budget = budget or Budget()
+        budget = (budget or Budget()).turn(self._turns.seconds)
         holder = f"{self._process}-{secrets.token_hex(4)}"
-        while not budget.over:
+        while not budget.late:
             taken_at = boottime()
             lane = self._repository.lanes.take(application, holder, self._terms.seconds)
             if lane is None or lane.current is None:
@@ -251,8 +287,25 @@ class Engine:
                 lease.stop()
             if not let_go:
                 return True  # the operation goes on when the lease has ended
+            passed_on = budget.late and self._pass_on(application)
             self._repository.wake.remove(watch)
+            if budget.late:
+                return passed_on
         return False
+
+    def _pass_on(self, application: str) -> bool:
+        """This worker's time is over: wake another one for what waits in the lane; whether something does."""
+        lane = self._repository.lanes.read(application)
+        if lane is None or lane.current is not None or not lane.pending:
+            return False
+        self._call_next(application, lane.pending[0].operation)
+        return True
+
+    def _call_next(self, application: str, operation: str, *, nudge: bool = True) -> None:
+        """Have somebody go on with what waits: a fresh worker at once, or whoever finds the entry."""
+        entry = self._repository.wake.add(self._repository.now(), application, "turn", {})
+        if nudge:
+            self.nudge(application, operation, entry.key)
 
     def _run_in_lane(self, application: str, current: str, lease: Lease, budget: Budget, holder: str) -> bool:
         """Run the lane's current operation; whether the lane was let go."""
@@ -271,25 +324,16 @@ class Engine:
         except Exception as error:  # noqa: BLE001  # one sick operation must not block its lane for ever
             _log.error("given up: %s at %s", type(error).__name__, places(error), extra={"operation": current})
             self._give_up(application, current, lease, holder, error)
-            return True
-        if again is not None:
-            self._repository.wake.add(self._repository.now(), application, "yield", {})
+        if again is not None and not budget.late:
+            self._call_next(application, current, nudge=False)  # another one goes first, in this worker's hands
         return True
 
     def _give_up(self, application: str, current: str, lease: Lease, holder: str, error: Exception) -> None:
         """End what cannot even be begun (a document that cannot be read), and let the lane go."""
         lease.check()
         reason = error if isinstance(error, MainstayError) else MainstayError(f"Unexpected {type(error).__name__}.")
-        at = self._repository.now()
-
-        def change(stored: Operation) -> Operation | None:
-            if stored.state.ended:
-                return None
-            told = _told(reason, current).model_copy(update={"consequence": _NOT_SETTLED})
-            return stored.model_copy(update={"state": State.FAILED, "finished_at": at, "error": told})
-
         with contextlib.suppress(Damaged, NotFound):
-            self._repository.operations.update(application, current, change)
+            self._ended(give_up(self._repository, application, current, reason))
         self._let_go(application, lease, holder, None)
 
     def _open(self) -> None:
@@ -306,11 +350,12 @@ class Engine:
         found = self._repository.operations.get(application, operation)
         if found.state.ended:
             return
+        budget = (budget or Budget()).turn(self._turns.seconds)
         claimed = self._repository.operations.update(
             application, operation, lambda stored: stored.model_copy(update={"fence": stored.fence + 1})
         )
         try:
-            self._run(claimed, NoLease(claimed.fence), budget or Budget(), self._process)
+            self._run(claimed, NoLease(claimed.fence), budget, self._process)
         except (LeaseLost, StorageUnavailable, ClusterUnreachable) as error:
             _log.info("stopped, to be resumed: %s", error.message, extra={"operation": operation})
 
@@ -327,109 +372,13 @@ class Engine:
             connect=lambda before_write: self._connect(application, before_write),
             holder=holder,
         )
-        work.yields = flow.yields
-        try:
-            self._begin(work)
-            self._steps(work, flow)
-        except Yielded as error:
-            _log.info("back in line: %s", error.message, extra={"operation": operation.id})
-            work.save(state=State.ROLLING_BACK if work.undoing else State.QUEUED, yielded=True)
-            return Pending(operation=operation.id, kind=operation.kind, urgent=operation.kind in _URGENT)
-        return None
-
-    def _begin(self, work: Work) -> None:
-        operation = work.operation
-        # Found running, it died or lost its storage or cluster in this step; `note` and a step's end set it back.
-        now = work.now()
-        died = operation.state in {State.RUNNING, State.ROLLING_BACK} and not operation.yielded
-        work.save(
-            state=State.ROLLING_BACK if work.undoing else State.RUNNING,
-            attempts=operation.attempts + 1,
-            stalled=operation.stalled + 1 if died else operation.stalled,
-            started_at=operation.started_at or now,
-            yielded=False,
-        )
-        work.begin(now)
-
-    def _steps(self, work: Work, flow: Flow) -> None:
-        while True:
-            try:
-                outcome = self._step(work, flow)
-            except (LeaseLost, Yielded):
-                raise
-            except MainstayError as error:
-                if _may_pass(error) and flow.patient:
-                    self._remember(work, error)
-                    raise
-                outcome = self._failed(work, flow, error)
-            except Exception as error:  # noqa: BLE001  # a fault of ours must not leave the lane stuck
-                where = places(error)
-                _log.error("%s at %s", type(error).__name__, where, extra={"operation": work.operation.id})
-                broken = MainstayError(f"Unexpected {type(error).__name__} in step `{work.operation.step}`.")
-                outcome = self._failed(work, flow, broken)
-            if isinstance(outcome, Finish):
-                self._finish(work, outcome)
-                return
-            work.advance(outcome)
-
-    @rare_collections()
-    def _step(self, work: Work, flow: Flow) -> Next | Finish:
-        if work.operation.stalled > _MOST_STALLS:
-            raise _gave_up(work)
-        if work.application.status == "deleted" and work.operation.kind is not OperationKind.DELETE:
-            raise Conflict(f"The application {work.application.name} was deleted.")
-        work.pause()
-        return flow.steps[work.operation.step](work)
-
-    def _failed(self, work: Work, flow: Flow, error: MainstayError) -> Next | Finish:
-        """Keep the reason, and ask the flow where it leads. The way back keeps the reason it was taken for."""
-        _log.warning("step `%s` failed: %s", work.operation.step, error.code, extra={"operation": work.operation.id})
-        if not work.undoing or work.operation.error is None:
-            work.save(error=_told(error, work.operation.id))
-        try:
-            return flow.failed(work, error)
-        except (LeaseLost, Yielded):
-            raise
-        except Exception as second:
-            if _may_pass(second) and work.operation.stalled <= _MOST_STALLS:
-                raise
-            _log.error("not settled: %s at %s", type(second).__name__, places(second))
-            work.save(error=_told(error, work.operation.id).model_copy(update={"consequence": _NOT_SETTLED}))
-            return Finish(State.FAILED)
-
-    def _remember(self, work: Work, error: MainstayError) -> None:
-        """Keep the reason of a try that will be made again, if the storage lets us."""
-        try:
-            work.save(trouble=_told(error, work.operation.id))
-        except MainstayError:
-            _log.info("the reason could not be kept", extra={"operation": work.operation.id})
-
-    def _finish(self, work: Work, finish: Finish) -> None:
-        changes: dict[str, object] = {
-            "state": finish.state,
-            "finished_at": work.now(),
-            "outcome": {**work.operation.outcome, **finish.outcome},
-            "progress": work.latest,
-            "trouble": None,
-        }
-        if finish.state in {State.SUCCEEDED, State.PARTIAL}:
-            changes["error"] = None
-        work.save(**changes)
+        if Run(work, flow, self._turns, self._ended).to_its_end():
+            return None
+        return Pending(operation=operation.id, kind=operation.kind, urgent=operation.kind in _URGENT)
 
     def _connect(self, application: Application, before_write: Callable[[], None]) -> ClusterSession:
         record = self._repository.clusters.get(application.cluster)
         return self._clusters.connect(record, before_write=before_write, write_seconds=self._terms.write_seconds)
-
-
-def _told(error: MainstayError, operation: str) -> OperationError:
-    """What an operation's document, which is not encrypted, says of an error."""
-    public = error.public(f"`mainstay result {operation}`")
-    return OperationError(code=public.code, message=public.message, details=public.details)
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether another try, later, may not meet it."""
-    return isinstance(error, StorageUnavailable | ClusterUnreachable)
 
 
 def _asked_to_stop(stored: Operation, by: str, *, asked: bool) -> Operation | None:
@@ -442,11 +391,3 @@ def _never_begun(stored: Operation, at: datetime) -> Operation | None:
     if stored.state.ended or stored.attempts:
         return None
     return stored.model_copy(update={"state": State.CANCELLED, "finished_at": at})
-
-
-def _gave_up(work: Work) -> MainstayError:
-    last = work.operation.trouble
-    why = f" The last reason: {last.message}" if last else " No worker lived long enough to say why."
-    return MainstayError(
-        f"Step `{work.operation.step}` was begun {work.operation.stalled} times without getting further.{why}"
-    )

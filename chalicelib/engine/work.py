@@ -22,7 +22,7 @@ import orjson
 
 from chalicelib.domain.application import Application
 from chalicelib.domain.document import Document
-from chalicelib.domain.errors import Cancelled, DeadlineExceeded, LeaseLost, MainstayError, Yielded
+from chalicelib.domain.errors import Cancelled, DeadlineExceeded, LeaseLost, MainstayError, TurnEnded, Yielded
 from chalicelib.domain.operation import Operation, Progress, State
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.lease import NoLease, boottime
@@ -52,21 +52,47 @@ _LIFE_SIGN = 2.0
 Step = Callable[["Work"], Next | Finish]
 
 
+#: Of a worker's time, the part after which it begins with nothing new: a fresh worker has more of it.
+_LATE = 0.8
+
+
 class Budget:
     """How long a worker may go on. It ends when its seconds are over or when `stop` is called."""
 
     def __init__(self, seconds: float | None = None) -> None:
-        self._ends = None if seconds is None else time.monotonic() + seconds
+        self._began = time.monotonic()
+        self._seconds = seconds
         self._stopped = threading.Event()
 
     def stop(self) -> None:
         """End now: the service shuts down."""
         self._stopped.set()
 
+    def turn(self, seconds: float | None) -> Budget:
+        """A budget of at most `seconds` from now on that ends with this one at the latest."""
+        left = [each for each in (seconds, self._left) if each is not None]
+        turn = Budget(min(left) if left else None)
+        turn._stopped = self._stopped
+        return turn
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the service shuts down."""
+        return self._stopped.is_set()
+
     @property
     def over(self) -> bool:
         """Whether to stop between two pieces of work."""
-        return self._stopped.is_set() or (self._ends is not None and time.monotonic() >= self._ends)
+        return self.stopped or (self._left is not None and self._left <= 0)
+
+    @property
+    def late(self) -> bool:
+        """Whether to begin with nothing new."""
+        return self.over or (self._left is not None and self._left <= (1 - _LATE) * (self._seconds or 0))
+
+    @property
+    def _left(self) -> float | None:
+        return None if self._seconds is None else self._began + self._seconds - time.monotonic()
 
 
 class Held(Protocol):
@@ -115,6 +141,10 @@ class Work:
         self.undoing = operation.state is State.ROLLING_BACK
         #: Whether this operation may go back into the line in favour of a restore.
         self.yields = False
+        #: Whether this turn has brought the operation further, so far.
+        self.moved = False
+        #: When this worker took it up, by the storage's clock.
+        self.began: datetime | None = None
 
     @property
     def fence(self) -> int:
@@ -156,7 +186,15 @@ class Work:
 
     def pause(self) -> None:
         """Between two pieces of work: stop here if the lease is lost, somebody cancelled, a restore goes first, or
-        the time budget is over."""
+        the time budget is over (`TurnEnded`)."""
+        self.look()
+        if self.budget.over and not self.sealed:
+            if self.budget.stopped:
+                raise Yielded("The service stops; another worker goes on from here.")
+            raise TurnEnded("The worker's time is over; another turn goes on from here.")
+
+    def look(self) -> None:
+        """`pause` without a look at the time: before a last, short piece of work that would have to be done anew."""
         self.lease.check()
         if self.sealed:
             return
@@ -168,8 +206,16 @@ class Work:
         if self._ends is not None and boottime() > self._ends and not self.undoing:
             limit = self.operation.deadline_seconds
             raise DeadlineExceeded(f"The operation has taken longer than the {limit} s it may.")
-        if self.budget.over:
-            raise Yielded("The worker's time is over; another turn goes on from here.")
+
+    def elapsed(self, wait: str) -> float:
+        """Seconds since this operation first asked for a wait of this name, in whichever turn: a wait that has a
+        limit has it over all turns."""
+        self.moved = True
+        waits, now = self.checkpoint.get("waits") or {}, self.now()
+        if wait in waits:
+            return max(0.0, (now - datetime.fromisoformat(waits[wait])).total_seconds())
+        self.note(waits={**waits, wait: now.isoformat()})
+        return 0.0
 
     def _show_life(self) -> None:
         """Nobody renews a lease for what takes no lane: its document says that it lives, and learns of a cancel."""
@@ -183,6 +229,7 @@ class Work:
 
     def begin(self, now: datetime) -> None:
         """From now on `pause` knows when the operation has taken longer than its document allows."""
+        self.began = now
         started = self.operation.started_at or now
         self._ends = boottime() + self.operation.deadline_seconds - (now - started).total_seconds()
 
@@ -204,12 +251,14 @@ class Work:
 
     def advance(self, following: Next) -> None:
         """The step is done: write down the next one and what is known by now, together."""
+        self.moved = True
         self.latest = Progress()
         known = {**self.operation.checkpoint, **following.checkpoint}
         self.save(step=following.step, checkpoint=known, stalled=0, trouble=None, progress=self.latest)
 
     def note(self, **known: Any) -> None:
         """Add to the checkpoint in the middle of a step: it got further."""
+        self.moved = True
         self.save(checkpoint={**self.operation.checkpoint, **known}, stalled=0, trouble=None)
 
     def report(self, done: int, total: int = 0, unit: str = "", moved: int = 0) -> None:

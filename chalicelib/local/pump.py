@@ -58,7 +58,7 @@ class Pump:
         self._ticking.start()
         return self
 
-    def nudge(self, _application: str = "", _operation: str = "") -> None:
+    def nudge(self, _application: str = "", _operation: str = "", _entry: str = "") -> None:
         """Look into the wake index now."""
         self._look.set()
 

@@ -27,3 +27,5 @@ class Services:
     clusters: RegisteredClusters
     documents: Documents
     engine: Engine
+    #: Whether workers are woken through a queue: then whoever finds work sends a message, and does none of it.
+    queued: bool = False

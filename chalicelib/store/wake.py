@@ -71,19 +71,27 @@ class WakeIndex:
             if entry is not None:
                 yield entry
 
+    def find(self, key: str) -> Entry | None:
+        """The entry with this key; `None` if somebody was through with it, or if it is no key of an entry."""
+        match = _KEY.fullmatch(key)
+        blob = self._control.get(key) if match is not None else None
+        return self._entry(match, blob.data) if match is not None and blob is not None else None
+
     def remove(self, entry: Entry) -> None:
         """Delete exactly this entry."""
         self._control.delete(entry.key)
 
     def _read(self, match: re.Match[str], size: int) -> Entry | None:
+        if size <= len(_EMPTY):
+            return self._entry(match, _EMPTY)
+        blob = self._control.get(match[0])
+        return self._entry(match, blob.data) if blob is not None else None  # another worker was through with it
+
+    def _entry(self, match: re.Match[str], data: bytes) -> Entry:
         payload: dict[str, Any] = {}
-        if size > len(_EMPTY):
-            blob = self._control.get(match[0])
-            if blob is None:
-                return None  # another worker was through with it
-            # Should its bytes be damaged, the application is looked at all the same.
-            with contextlib.suppress(ValueError):
-                payload = dict(orjson.loads(blob.data))
+        # Should its bytes be damaged, the application is looked at all the same.
+        with contextlib.suppress(ValueError):
+            payload = dict(orjson.loads(data))
         return Entry(match[0], _moment(match["time"]), match["application"], match["reason"], payload)
 
 

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chalicelib.engine.work import Budget
 
-#: Seconds left for checkpoint, letting go of the lane and joining threads: a frozen Lambda thaws later.
+#: Seconds left for a last piece of work, the checkpoint, letting go of the lane and joining threads: a frozen Lambda
+#: thaws later. Of a function with a short time limit, a quarter.
 MARGIN = 20.0
+_SHARE = 0.25
 
 
 def budget_of(context: Any) -> Budget:
     """The time budget of the invocation with this Lambda context."""
     from chalicelib.engine.work import Budget
 
-    return Budget(max(1.0, context.get_remaining_time_in_millis() / 1000 - MARGIN))
+    left = context.get_remaining_time_in_millis() / 1000
+    return Budget(max(0.0, left - min(MARGIN, left * _SHARE)))

@@ -1,13 +1,14 @@
-"""A queue's message says for which application there is work. It only wakes: the documents say what to do."""
+"""A queue's message says where there is work. It only wakes: the documents say what to do."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from chalice.app import Blueprint, SQSEvent
 
 from chalicelib import bootstrap
-from chalicelib.domain.message import WorkMessage
+from chalicelib.entrypoints.events import messages
 from chalicelib.entrypoints.events.budget import budget_of
-from chalicelib.entrypoints.events.message import answer
 
 events = Blueprint(__name__)
 
@@ -16,7 +17,7 @@ QUEUE = "mainstay-work"
 
 
 @events.on_sqs_message(queue=QUEUE, batch_size=1)
-def work(event: SQSEvent) -> None:
+def work(event: SQSEvent) -> dict[str, Any]:
     """Work for the application that the message names."""
-    for record in event:
-        answer(WorkMessage.read(record.body), bootstrap.services().engine, budget_of(event.context))
+    budget = budget_of(event.context)
+    return messages.each(event, lambda message: bootstrap.services().engine.attend(message, budget))

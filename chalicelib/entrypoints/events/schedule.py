@@ -1,4 +1,4 @@
-"""Every minute: look into the wake index and do what is due."""
+"""Every minute: look into the wake index and wake workers for what is due."""
 
 from __future__ import annotations
 
@@ -12,5 +12,6 @@ events = Blueprint(__name__)
 
 @events.schedule(Rate(1, unit=Rate.MINUTES))
 def tick(event: CloudWatchEvent) -> None:
-    """Do what is due, for as long as this function may run."""
-    bootstrap.services().engine.tick(budget_of(event.context))
+    """Wake workers for what is due; without a queue, do it here for as long as this function may run."""
+    services = bootstrap.services()
+    _ = services.engine.call() if services.queued else services.engine.tick(budget_of(event.context))

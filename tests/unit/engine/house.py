@@ -83,7 +83,7 @@ class House:
             self.repository,
             _NoClusters(),  # type: ignore[arg-type]
             self.flows(),
-            nudge=lambda _application, operation: self.nudged.append(operation),
+            nudge=lambda _application, operation, _entry: self.nudged.append(operation),
         )
 
     def flows(self) -> Mapping[OperationKind, Flow]:

@@ -1,0 +1,48 @@
+"""Messages of a queue, one by one: which of them were done, and which are to come again.
+
+Powertools does the accounting: what fails is named to SQS (`batchItemFailures`), comes again when its visibility
+ends, and goes to the dead-letter queue when it has come too often.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.domain.errors import MainstayError, Malformed
+from chalicelib.domain.message import WorkMessage
+from chalicelib.domain.traces import places
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from chalice.app import SQSEvent
+
+_log = logging.getLogger(__name__)
+
+
+def each(event: SQSEvent, act: Callable[[WorkMessage], None]) -> dict[str, Any]:
+    """Do something about each work message; the answer says to SQS which ones failed.
+
+    What is no message of ours can never be done: it is told and dropped.
+    """
+    # Here and not above: the API function imports this module too, and has no use for it.
+    from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+    def on(record: SQSRecord) -> None:
+        try:
+            act(WorkMessage.read(record.body))
+        except Malformed as error:
+            _log.error("dropped: %s", error.message, extra={"message_id": record.message_id})
+        except MainstayError as error:
+            _log.warning("not done, it comes again: %s", error.public().message)
+            raise
+        except Exception as error:
+            _log.error("unexpected %s, it comes again, at %s", type(error).__name__, places(error))
+            raise
+
+    # Were the exception of a lone message raised, the runtime would log its words, which can quote anything.
+    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+    context: Any = event.context
+    answer = process_partial_response(event=event.to_dict(), record_handler=on, processor=processor, context=context)
+    return dict(answer)
