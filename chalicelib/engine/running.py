@@ -20,7 +20,7 @@ from chalicelib.domain.errors import (
     TurnEnded,
     Yielded,
 )
-from chalicelib.domain.operation import Operation, OperationError, State
+from chalicelib.domain.operation import Operation, OperationError, OperationKind, State
 from chalicelib.domain.traces import places
 from chalicelib.engine import turns
 from chalicelib.engine.clusters import ClusterSession
@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 #: Tries of one step that gets nowhere, before the operation fails with the last reason.
 MOST_STALLS = 6
+#: What is still done for a deleted application.
+_AFTER_DELETION = frozenset({OperationKind.DELETE, OperationKind.SWEEP})
 NOT_SETTLED = "It could not be settled what it left behind: make a plan to see how the application is."
 
 #: Called with each operation that ended here: for counting, it decides nothing.
