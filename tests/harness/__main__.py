@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.harness import binaries, images
+from tests.harness import binaries, images, localstack
 from tests.harness.access import given_cluster
 from tests.harness.cache import locked, say
 from tests.harness.cluster import Cluster, Options, clusters_root, standing_clusters, sweep_abandoned
@@ -58,6 +58,7 @@ def _build(version: str | None) -> None:
     programs = binaries.kubernetes_programs(version, needed)
     print(f"Kubernetes {programs.version}: {programs['kube-apiserver'].parent}")
     print(f"versitygw {binaries.VERSITYGW}: {binaries.versitygw().parent}")
+    print(f"LocalStack {localstack.LOCALSTACK}: {localstack.python().parents[1]}")
     if os.geteuid() == 0:
         prepare_machine()
         images.pause()

@@ -14,6 +14,7 @@ from tests.harness.access import Access, given_cluster
 from tests.harness.api_proxy import api_behind_http_proxy, api_behind_tcp_proxy
 from tests.harness.cluster import Cluster, Options
 from tests.harness.keeper import borrow
+from tests.harness.localstack import LocalStack
 from tests.harness.proxy import HttpProxy, TcpProxy
 from tests.harness.s3 import MotoServer, S3Server, VersityServer
 
@@ -74,6 +75,13 @@ def moto_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 @pytest.fixture(scope="session")
 def versity_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     with VersityServer(tmp_path_factory.mktemp("versitygw")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def localstack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """LocalStack, shared: work with names of one's own, and leave it running."""
+    with LocalStack(tmp_path_factory.mktemp("localstack")) as server:
         yield server
 
 

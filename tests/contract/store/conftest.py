@@ -1,4 +1,4 @@
-"""One suite, four storages: a dictionary, a directory, and two S3 servers."""
+"""One suite, five storages: a dictionary, a directory, and three S3 servers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.store.places import InBucket, InDirectory, InMemory, Place
+from tests.harness.localstack import LocalStack
 from tests.harness.proxy import HttpProxy
 from tests.harness.s3 import MotoServer, S3Server, VersityServer
 
@@ -24,6 +25,11 @@ def versity_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Serve
         yield server
 
 
+@pytest.fixture(scope="session")
+def localstack_server(localstack: LocalStack) -> S3Server:
+    return localstack
+
+
 def _place(kind: str, request: pytest.FixtureRequest, tmp_path: Path, name: str = "repository") -> Place:
     if kind == "memory":
         return InMemory()
@@ -33,13 +39,13 @@ def _place(kind: str, request: pytest.FixtureRequest, tmp_path: Path, name: str 
     return InBucket(server, server.make_bucket())
 
 
-@pytest.fixture(params=["memory", "directory", "moto", "versity"])
+@pytest.fixture(params=["memory", "directory", "moto", "versity", "localstack"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A fresh storage of each kind."""
     return _place(request.param, request, tmp_path)
 
 
-@pytest.fixture(params=["directory", "moto", "versity"])
+@pytest.fixture(params=["directory", "moto", "versity", "localstack"])
 def real_place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A fresh storage of each kind that other processes can reach."""
     return _place(request.param, request, tmp_path)
