@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.errors import Invalid, Problem
@@ -80,6 +81,7 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     from chalicelib.engine.engine import Engine
     from chalicelib.engine.flows import FLOWS
     from chalicelib.engine.schedules import Schedules
+    from chalicelib.engine.sweeps import Keeping, Sweeps
     from chalicelib.engine.turns import TurnTerms
     from chalicelib.services.access import Access
     from chalicelib.services.applications import Applications
@@ -95,6 +97,9 @@ def assemble(repository: Repository, settings: Settings) -> Services:
         from chalicelib.adapters.queue import SqsQueue, Waker
 
         engine.nudge = Waker(SqsQueue(settings.queue_url)).wake
+    keeping = Keeping(timedelta(hours=settings.sweep_grace_hours), timedelta(days=settings.history_days))
+    sweeps = Sweeps(repository, engine, keeping)
+    sweeps.attach()
     clusters = RegisteredClusters(repository, sessions)
     documents = Documents(clusters)
     operations = Operations(repository, engine)
@@ -108,6 +113,7 @@ def assemble(repository: Repository, settings: Settings) -> Services:
         clusters=clusters,
         documents=documents,
         engine=engine,
+        sweeps=sweeps,
         queued=settings.queue_url is not None,
     )
 

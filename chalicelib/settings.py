@@ -114,6 +114,14 @@ class Settings(BaseModel):
     url: str | None = Field(None, alias="MAINSTAY_URL", description="For the command line: where the service is.")
     token: SecretStr | None = Field(
         None, alias="MAINSTAY_TOKEN", description="For the command line: the token it shows the service."
+    sweep_grace_hours: Annotated[float, Ge(0), Le(8760)] = Field(
+        24,
+        alias="MAINSTAY_SWEEP_GRACE_HOURS",
+        description="Bytes that no version needs, and deleted versions', go when they are so old.",
+    )
+    history_days: Annotated[float, Ge(7), Le(3650)] = Field(
+        90, alias="MAINSTAY_HISTORY_DAYS", description="Ended operations go after this, with plans and results."
+    )
     )
 
     @classmethod

@@ -22,7 +22,22 @@ _PATTERN = re.compile(r"(app|usr|ver|op|cl)-([0-7][0-9a-hjkmnp-tv-z]{25})")
 
 def new_id(prefix: Prefix, at: datetime) -> str:
     """A fresh identifier such as `ver-01jd…`; `at` (with a time zone) is the time by which it sorts."""
-    return f"{prefix}-{str(ULID.from_datetime(at)).lower()}"
+    return f"{prefix}-{ulid(at)}"
+
+
+def derived_id(prefix: Prefix, at: datetime, seed: bytes) -> str:
+    """The identifier that `at` and `seed` (10 bytes or more of a digest) always give: made twice, it is one."""
+    return f"{prefix}-{str(ULID.from_bytes(ULID.from_datetime(at).bytes[:6] + seed[:10])).lower()}"
+
+
+def ulid(at: datetime) -> str:
+    """26 characters that nobody had before, and that sort by the time `at` (with a time zone)."""
+    return str(ULID.from_datetime(at)).lower()
+
+
+def time_of(identifier: str) -> datetime:
+    """The time by which a well-formed identifier sorts."""
+    return ULID.from_str(identifier.partition("-")[2].upper()).datetime
 
 
 def parse_id(text: str, *expected: Prefix) -> str:

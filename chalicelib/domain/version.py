@@ -141,3 +141,10 @@ class Note(Stored):
     hold: bool = False
     #: Who made the version, for people.
     made_by: str = ""
+    @property
+    def everything(self) -> tuple[SegmentRef, ...]:
+        """Every segment it refers to."""
+        return (self.document, *self.index, *self.segments)
+
+    #: It is being deleted: from here on it cannot be held any more (and one that is held cannot come to this).
+    ending: bool = False

@@ -2,14 +2,15 @@
 
     versions ─► release ─► succeeded
 
-Segments are left to sweep. With `keepVersions` the versions stay, and can be restored from the vault's folder. A
-version that is held stops the deletion, whenever the hold was set: nobody has looked since the request was made.
+Segments are left to a sweep, which is asked for at the end. With `keepVersions` the versions stay, to be restored
+from the vault's folder. A version that is held stops the deletion, whenever the hold was set.
 """
 
 from __future__ import annotations
 
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.operation import State
+from chalicelib.engine.sweeps import sweep_later
 from chalicelib.engine.work import Finish, Flow, Next, Work
 
 
@@ -19,27 +20,30 @@ def end_versions(work: Work) -> Next:
     `Conflict` if one is held: before anything is ended, or (set while this runs) when its turn comes.
     """
     if not work.operation.arguments.get("keepVersions"):
-        versions = work.repository.versions(work.application.id)
-        names = list(reversed(list(versions.list())))
+        names = list(reversed(list(work.repository.versions(work.application.id).list())))
         for version in names:
             work.pause()
-            _refuse_held(work, version, "Nothing was deleted.")
+            if work.repository.notes.get(work.application.id, version).hold:
+                raise _held(version, "Nothing was deleted.")
         for number, version in enumerate(names):
             work.pause()
-            _refuse_held(
-                work, version, f"{number} of {len(names)} versions, the oldest, are deleted, the others not."
-            )
-            versions.end(version, work.operation.requested_by, "the application was deleted")
+            try:
+                work.repository.end_version(
+                    work.application.id, version, work.operation.requested_by, "the application was deleted"
+                )
+            except Conflict as error:
+                raise _held(
+                    version, f"{number} of {len(names)} versions, the oldest, are deleted, the others not."
+                ) from error
             work.report(number + 1, len(names), "versions")
     return Next("release")
 
 
-def _refuse_held(work: Work, version: str, so_far: str) -> None:
-    if work.repository.notes.get(work.application.id, version).hold:
-        raise Conflict(
-            f"{version} is held: let it go first, or keep the versions (`keepVersions=true`). {so_far} "
-            "The application stays registered."
-        )
+def _held(version: str, so_far: str) -> Conflict:
+    return Conflict(
+        f"{version} is held: let it go first, or keep the versions (`keepVersions=true`). {so_far} "
+        "The application stays registered."
+    )
 
 
 def release(work: Work) -> Finish:
@@ -50,6 +54,7 @@ def release(work: Work) -> Finish:
     work.repository.applications.update(
         application.id, lambda found: found.model_copy(update={"status": "deleted", "updated_at": at})
     )
+    sweep_later(work.repository, application.id)
     return Finish(State.SUCCEEDED)
 
 

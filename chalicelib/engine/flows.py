@@ -8,6 +8,7 @@ from chalicelib.domain.operation import OperationKind
 from chalicelib.engine.backup import BACKUP
 from chalicelib.engine.delete import DELETE
 from chalicelib.engine.restore import PLAN, RESTORE, UNDO
+from chalicelib.engine.sweep import SWEEP
 from chalicelib.engine.work import Flow
 
 FLOWS: Mapping[OperationKind, Flow] = {
@@ -16,4 +17,5 @@ FLOWS: Mapping[OperationKind, Flow] = {
     OperationKind.RESTORE: RESTORE,
     OperationKind.UNDO: UNDO,
     OperationKind.DELETE: DELETE,
+    OperationKind.SWEEP: SWEEP,
 }

@@ -9,6 +9,7 @@ from chalicelib.services.access import Access
 
 if TYPE_CHECKING:
     from chalicelib.engine.engine import Engine
+    from chalicelib.engine.sweeps import Sweeps
     from chalicelib.services.applications import Applications
     from chalicelib.services.clusters import RegisteredClusters
     from chalicelib.services.documents import Documents
@@ -27,5 +28,6 @@ class Services:
     clusters: RegisteredClusters
     documents: Documents
     engine: Engine
+    sweeps: Sweeps
     #: Whether workers are woken through a queue: then whoever finds work sends a message, and does none of it.
     queued: bool = False

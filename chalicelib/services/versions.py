@@ -186,9 +186,13 @@ class Versions:
             for name in ("name", "comment", "labels", "hold")
             if getattr(request, name) is not None
         }
-        note = self._repository.notes.update(
-            manifest.application, manifest.version, lambda found: found.model_copy(update=changes)
-        )
+
+        def change(found: Note) -> Note:
+            if found.ending and request.hold:
+                raise Conflict(f"{manifest.version} is being deleted: it is too late to hold it.")
+            return found.model_copy(update=changes)
+
+        note = self._repository.notes.update(manifest.application, manifest.version, change)
         if note.hold:
             self._manifest(query.version_id)  # nobody is told that it is held if it went meanwhile
         return views.version_view(manifest, note, self._clusters.name_of(manifest.cluster))
@@ -197,7 +201,7 @@ class Versions:
         """End a version. `Conflict` if it is held, or the last good one and this is not forced."""
         manifest = self._manifest(query.version_id)
         if self._repository.notes.get(manifest.application, manifest.version).hold:
-            raise Conflict(f"{manifest.version} is held. Let it go first (`hold: false`).")
+            raise _held(manifest.version)
         good = newest_good(self.all(manifest.application))
         if good is not None and good.id == manifest.version and not query.force:
             raise Conflict(
@@ -205,7 +209,11 @@ class Versions:
                 "or say `force=true`."
             )
         self._refuse_in_use(manifest)
-        self._repository.versions(manifest.application).end(manifest.version, asker.name, "deleted by request")
+        try:
+            self._repository.end_version(manifest.application, manifest.version, asker.name, "deleted by request")
+        except Conflict as error:
+            raise _held(manifest.version) from error
+        _sweep_later(self._repository, manifest.application)
         return VersionEnded(id=manifest.version, application=manifest.application)
 
     def _refuse_in_use(self, manifest: Manifest) -> None:
@@ -283,6 +291,16 @@ class Versions:
 def _safety(operation: Operation) -> set[object]:
     """The version of what was before: named before it is sealed, and once more when it is."""
     known = operation.checkpoint
+def _sweep_later(repository: Repository, application: str) -> None:
+    from chalicelib.engine.sweeps import sweep_later  # not needed by what only answers
+
+    sweep_later(repository, application)
+
+
+def _held(version: str) -> Conflict:
+    return Conflict(f"{version} is held. Let it go first (`hold: false`).")
+
+
     return {known.get("safetyVersion"), known.get("safetyDraft")} - {None}
 
 

@@ -65,6 +65,10 @@ class Notes:
         found = self._documents.read(layout.note(application, version), Note)
         return found.model if found else Note(version=version)
 
+    def remove(self, application: str, version: str) -> None:
+        """Remove the note on a version that is gone for good."""
+        self._documents.delete(layout.note(application, version))
+
     def update(self, application: str, version: str, change: Callable[[Note], Note | None]) -> Note:
         """Change the note on a version, or begin it."""
         key = layout.note(application, version)

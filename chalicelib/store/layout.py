@@ -23,6 +23,7 @@ WAKE = "control/wake/"
 _PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._=%+-]{0,198}[A-Za-z0-9_=%+-])?")
 _SEGMENT = re.compile(r"([0-9a-f]{64})-([a-z0-9]{4,16})")
 _LONGEST_NAME = 120
+_SEGMENT_ANYWHERE = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}-[a-z0-9]{4,16}(?![a-z0-9])")
 
 
 def part(text: str) -> str:
@@ -69,6 +70,11 @@ def segment(application: str, name: str) -> str:
 
 
 def segment_id(name: str) -> str:
+def segment_names(text: bytes) -> set[str]:
+    """Everything in a text that looks like the name of a segment, whatever member it stands in."""
+    return {found.decode() for found in _SEGMENT_ANYWHERE.findall(text)}
+
+
     """The id in a segment's name `<id>-<r>`."""
     return name.partition("-")[0]
 
@@ -78,6 +84,10 @@ def condemned(application: str) -> str:
 
 
 def control(application: str) -> str:
+def condemned_list(application: str, identifier: str) -> str:
+    return f"{condemned(application)}{part(identifier)}.json"
+
+
     """The folder of an application's documents, with the `/`."""
     return f"{APPLICATIONS}{parse_id(application, 'app')}/"
 

@@ -46,6 +46,10 @@ class Locations:
         self.put(identifier, application)
         return application
 
+    def remove(self, identifier: str) -> None:
+        """Forget where `identifier` belonged: it is gone for good."""
+        self._documents.delete(layout.location(identifier))
+
     def _search(self, identifier: str) -> str | None:
         if prefix_of(identifier) == "ver":
             for name in self._vault.folders("vault/"):

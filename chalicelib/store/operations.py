@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.domain.errors import Damaged, NotFound
+from chalicelib.domain.ids import parse_id
 from chalicelib.domain.operation import Operation
 from chalicelib.store import layout
 from chalicelib.store.backend import Backend, Exists
@@ -104,9 +105,30 @@ class Operations:
     def read_lines(self, application: str, operation: str, name: str, *, fence: int | None = None) -> Iterator[bytes]:
         """The lines of all parts (of one fence, if given), in order, one part in memory. `Damaged` names the key."""
         for part in self.parts(application, operation, name, fence=fence):
-            plain = self._read(application, part)
-            if plain:
-                yield from plain.removesuffix(b"\n").split(b"\n")
+            yield from self.lines_of(application, part)
+
+    def lines_of(self, application: str, part: Part) -> Iterator[bytes]:
+        """The lines of one part. `Damaged` names the key."""
+        plain = self._read(application, part)
+        if plain:
+            yield from plain.removesuffix(b"\n").split(b"\n")
+
+    def every_line(self, application: str, operation: str) -> Iterator[bytes]:
+        """The lines of all parts of an operation, whatever their name."""
+        folder = f"{layout.operations(application)}{operation}/"
+        for name in self._control.folders(folder):
+            yield from self.read_lines(application, operation, name)
+
+    def remove_parts(self, application: str, operation: str) -> None:
+        """Remove the parts of an operation that has ended."""
+        for listed in self._control.list(f"{layout.operations(application)}{parse_id(operation, 'op')}/"):
+            self._control.delete(listed.key)
+
+    def remove(self, application: str, operation: str) -> None:
+        """Remove an operation that has ended: its parts first, its document, and where it belongs."""
+        self.remove_parts(application, operation)
+        self._control.delete(layout.operation(application, operation))
+        self._locations.remove(operation)
 
     def update_at(
         self, application: str, operation: str, change: Callable[[Operation, datetime], Operation | None]

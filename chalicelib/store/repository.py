@@ -11,8 +11,8 @@ from functools import cached_property
 
 import orjson
 
-from chalicelib.domain.errors import Damaged, NotFound, StorageUnfit
-from chalicelib.domain.version import Manifest
+from chalicelib.domain.errors import Conflict, Damaged, NotFound, StorageUnfit
+from chalicelib.domain.version import Manifest, Note
 from chalicelib.store import layout
 from chalicelib.store.address import backend_at
 from chalicelib.store.applications import Applications, Notes
@@ -26,7 +26,7 @@ from chalicelib.store.names import Names
 from chalicelib.store.objects import VersionObjects
 from chalicelib.store.operations import Operations
 from chalicelib.store.segments import SegmentReader, SegmentWriter
-from chalicelib.store.versions import Versions
+from chalicelib.store.versions import Ended, Versions
 from chalicelib.store.wake import WakeIndex
 from chalicelib.store.wrappers import Wrapper
 
@@ -185,6 +185,21 @@ class Repository:
         return SegmentWriter(self.vault, self.keyring.application(application, create=True))
 
     def segment_reader(self, application: str) -> SegmentReader:
+    def end_version(self, application: str, version: str, by: str, reason: str) -> Ended:
+        """End a version that people may have said something about. `Conflict` if it is held.
+
+        That it ends is written into its note first, by compare and swap: either that comes first, and nobody can hold
+        it any more, or the hold does, and it does not end. Ending it again goes on from there.
+        """
+
+        def change(note: Note) -> Note:
+            if note.hold:
+                raise Conflict(f"{version} is held.", details={"held": version})
+            return note.model_copy(update={"ending": True})
+
+        self.notes.update(application, version, change)
+        return self.versions(application).end(version, by, reason)
+
         """Reads segments of one application."""
         return SegmentReader(self.vault, self.keyring.application(application))
 

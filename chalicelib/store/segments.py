@@ -15,17 +15,15 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-
-import orjson
 
 from chalicelib.domain.errors import Damaged
 from chalicelib.domain.version import SegmentRef
 from chalicelib.store import layout
 from chalicelib.store.backend import Backend, Exists
 from chalicelib.store.compression import compress, decompress
+from chalicelib.store.condemned import lists
 from chalicelib.store.keys import ApplicationKey
 from chalicelib.store.sealing import NONCE_BYTES, TAG_BYTES, BoxError, keyed_hash, same, seal, unseal
 
@@ -41,6 +39,8 @@ class Present:
 
     sizes: dict[str, int]
     condemned: frozenset[str]
+    #: The keys of the condemned lists that were read.
+    lists: frozenset[str]
 
     @classmethod
     def read(cls, backend: Backend, application: str) -> Present:
@@ -50,20 +50,10 @@ class Present:
         whoever seals looks again.
         """
         sizes = {listed.key.rpartition("/")[2]: listed.size for listed in backend.list(layout.segments(application))}
-        condemned = frozenset(_condemned(backend, application))
-        return cls({name: size for name, size in sizes.items() if name not in condemned}, condemned)
-
-
-def _condemned(backend: Backend, application: str) -> Iterator[str]:
-    for listed in backend.list(layout.condemned(application)):
-        blob = backend.get(listed.key)
-        if blob is None:
-            continue  # a sweep that is through with its list removes it
-        try:
-            keys = orjson.loads(blob.data)["keys"]
-            yield from (str(key).rpartition("/")[2] for key in keys)
-        except (ValueError, KeyError, TypeError) as error:
-            raise Damaged(f"The list `{listed.key}` cannot be read.", details={"key": listed.key}) from error
+        found = tuple(lists(backend, application))
+        condemned = frozenset().union(*(each.names for each in found))
+        present = {name: size for name, size in sizes.items() if name not in condemned}
+        return cls(present, condemned, frozenset(each.key for each in found))
 
 
 class SegmentWriter:
@@ -84,6 +74,10 @@ class SegmentWriter:
         self.added = 0
         for name, size in Present.read(backend, key.application).sizes.items():
             self._present[layout.segment_id(name)] = (name, size)
+
+    def has(self, name: str) -> bool:
+        """Whether the segment of this name was there when this writer was made, and may be counted on."""
+        return self._present.get(layout.segment_id(name), ("", 0))[0] == name
 
     def put(self, content: str, plain: bytes) -> SegmentRef:
         """Store `plain` as a segment of kind `content` unless it is there, and say where it is."""

@@ -13,6 +13,8 @@ from chalicelib.domain.errors import ClusterNotConfigured
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, Pending, State
 from chalicelib.domain.version import Gap, Manifest
+from chalicelib.engine.schedules import Schedules
+from chalicelib.engine.sweeps import Keeping, Sweeps
 from chalicelib.services.access import ADMINISTRATOR, Access, Asker
 from chalicelib.services.applications import Applications
 from chalicelib.services.bundle import Services
@@ -162,3 +164,4 @@ def house(token: str | None = TOKEN) -> House:
         engine=engine,  # type: ignore[arg-type]
     )
     return House(services, repository, engine, sessions)
+        sweeps=Sweeps(repository, engine, Keeping()),  # type: ignore[arg-type]

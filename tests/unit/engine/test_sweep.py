@@ -1,0 +1,359 @@
+"""Sweeping: when it is, what it deletes and what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.errors import Conflict, StorageRefused
+from chalicelib.domain.ids import new_id
+from chalicelib.domain.operation import Operation, OperationKind, State
+from chalicelib.domain.version import Manifest
+from chalicelib.engine.engine import Engine
+from chalicelib.engine.flows import FLOWS
+from chalicelib.engine.sweeps import Keeping, Sweeps, sweep_later
+from chalicelib.store import condemned, layout
+from chalicelib.store.backends.memory import MemoryBackend
+from chalicelib.store.segments import Present
+from tests.unit.engine.house import House
+
+GRACE = Keeping(timedelta(hours=4), timedelta(days=90))
+
+
+@pytest.fixture
+def sweeps(house: House) -> Sweeps:
+    """What starts sweeps, on an engine that really does them."""
+    house.engine = Engine(house.repository, None, {**house.flows(), **_own()})  # type: ignore[arg-type]
+    sweeps = Sweeps(house.repository, house.engine, GRACE)
+    sweeps.attach()
+    return sweeps
+
+
+def _own() -> dict[OperationKind, Any]:
+    return {kind: FLOWS[kind] for kind in (OperationKind.SWEEP, OperationKind.DELETE)}
+
+
+def version(house: House, *contents: str) -> Manifest:
+    """A sealed version of these contents, each a segment."""
+    manifest = stored(house, *contents)
+    return house.repository.versions(house.application).seal(manifest)
+
+
+def stored(house: House, *contents: str) -> Manifest:
+    """The same, not sealed."""
+    writer = house.repository.segment_writer(house.application)
+    at = house.clock.time
+    return Manifest(
+        application=house.application,
+        version=new_id("ver", at),
+        application_name="shop",
+        cluster="cl-x",
+        operation=new_id("op", at),
+        fence=1,
+        started_at=at,
+        captured_at=at,
+        document=writer.put("document", b"document"),
+        segments=tuple(writer.put("objects", content.encode()) for content in contents),
+    )
+
+
+def end(house: House, version: Manifest) -> None:
+    house.repository.end_version(house.application, version.version, "somebody", "asked for")
+    sweep_later(house.repository, house.application)
+
+
+def segments(house: House) -> int:
+    return len(list(house.repository.vault.list(layout.segments(house.application))))
+
+
+def swept(house: House, sweeps: Sweeps, **how: bool) -> Operation:
+    """A sweep that was asked for by hand, done."""
+    started = sweeps.start(house.application, "somebody", **how)
+    house.engine.work(house.application)
+    return house.get(started)
+
+
+def test_what_no_version_needs_goes_when_the_grace_is_over(house: House, sweeps: Sweeps) -> None:
+    first, second = version(house, "a", "b"), version(house, "b", "c")
+    end(house, first)
+    house.tick()
+    assert segments(house) == 4
+    house.tick(later=4 * 3600)
+    assert segments(house) == 4  # a little later, with what ends meanwhile
+    house.tick(later=3601)
+    house.tick()
+    assert segments(house) == 3
+    present = Present.read(house.repository.vault, house.application).sizes
+    assert {each.name for each in second.everything} == set(present)
+    assert house.repository.vault.get(layout.manifest(house.application, first.version)) is None
+    assert house.repository.versions(house.application).ended(first.version) is not None
+
+
+def test_many_endings_are_one_sweep(house: House, sweeps: Sweeps) -> None:
+    for each in [version(house, str(number)) for number in range(20)]:
+        end(house, each)
+        house.tick(later=60)
+    assert house.later().count("sweep") == 1
+    house.run_until_idle(turns=2000)
+    operations = house.repository.operations
+    ids = operations.list(house.application)
+    kinds = [operations.get(house.application, each).kind for each in ids]
+    assert kinds.count(OperationKind.SWEEP) == 1
+    assert segments(house) == 0
+
+
+def test_what_ends_while_a_sweep_is_to_come_is_not_forgotten(house: House, sweeps: Sweeps) -> None:
+    first, second = version(house, "a"), version(house, "b")
+    end(house, first)
+    house.tick()
+    house.tick(later=4.9 * 3600)
+    end(house, second)
+    house.tick()
+    house.tick(later=700)
+    house.tick()
+    assert segments(house) == 2  # the document and the second's
+    house.tick(later=6 * 3600)
+    house.tick()
+    assert segments(house) == 0
+
+
+def test_a_sweep_by_hand_can_take_what_is_young(house: House, sweeps: Sweeps) -> None:
+    end(house, version(house, "a"))
+    assert swept(house, sweeps).outcome["segments"] == 0
+    done = swept(house, sweeps, at_once=True)
+    assert (done.state, done.outcome["segments"], done.outcome["versions"]) == (State.SUCCEEDED, 2, 1)
+    assert done.outcome["bytes"] > 0
+    assert segments(house) == 0
+
+
+def test_what_was_uploaded_for_a_version_that_never_came_goes_too(house: House, sweeps: Sweeps) -> None:
+    kept = version(house, "a")
+    stored(house, "x", "y")
+    house.clock.advance(4 * 3600)
+    assert swept(house, sweeps).outcome["segments"] == 2
+    assert house.repository.versions(house.application).segments_of(kept.version) == {
+        each.name for each in kept.everything
+    }
+
+
+def test_condemned_before_the_first_deletion(house: House, sweeps: Sweeps) -> None:
+    end(house, version(house, "a"))
+    deleted: list[tuple[str, bool]] = []
+    with _watching_deletes(house, lambda key: deleted.append((key, key.rpartition("/")[2] in _condemned(house)))):
+        swept(house, sweeps, at_once=True)
+    of_segments = [known for key, known in deleted if key.startswith(layout.segments(house.application))]
+    assert of_segments == [True, True]
+
+
+def test_a_condemned_segment_is_uploaded_again_under_another_name(house: House, sweeps: Sweeps) -> None:
+    first = version(house, "a")
+    _condemn(house, first.segments[0].name)
+    second = version(house, "a")
+    assert second.segments[0].name != first.segments[0].name
+    assert layout.segment_id(second.segments[0].name) == layout.segment_id(first.segments[0].name)
+
+
+def test_to_be_condemned_kills_nothing_that_a_version_needs(house: House, sweeps: Sweeps) -> None:
+    first = version(house, "a")
+    _condemn(house, first.segments[0].name)
+    house.clock.advance(10 * 3600)
+    assert swept(house, sweeps, at_once=True).outcome["segments"] == 0
+    reader = house.repository.segment_reader(house.application)
+    assert reader.get(first.segments[0], "objects") == b"a"
+    assert list(house.repository.vault.list(layout.condemned(house.application))) != []
+
+
+def test_a_list_goes_when_all_its_segments_are_gone_and_it_is_old(house: House, sweeps: Sweeps) -> None:
+    end(house, version(house, "a"))
+    swept(house, sweeps, at_once=True)
+    swept(house, sweeps, at_once=True)
+    assert len(_lists(house)) == 1
+    house.clock.advance(3601)
+    swept(house, sweeps)
+    assert _lists(house) == []
+
+
+def test_a_version_sealed_after_the_first_look_is_spared(
+    house: House, sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweeper that was taken for dead: a backup counts on what it is about to condemn."""
+    end(house, version(house, "a"))
+    late: list[Manifest] = []
+    condemn = condemned.condemn
+
+    def sealing_first(*arguments: Any) -> None:
+        late.append(version(house, "a"))
+        condemn(*arguments)
+
+    monkeypatch.setattr(condemned, "condemn", sealing_first)
+    assert swept(house, sweeps, at_once=True).outcome["segments"] == 0
+    reader = house.repository.segment_reader(house.application)
+    assert reader.get(late[0].segments[0], "objects") == b"a"
+
+
+def test_a_manifest_that_cannot_be_read_stops_the_sweep(house: House, sweeps: Sweeps) -> None:
+    kept, ended = version(house, "a"), version(house, "b")
+    end(house, ended)
+    key = layout.manifest(house.application, kept.version)
+    house.repository.vault.delete(key)
+    house.repository.vault.create(key, b"{}")
+    done = swept(house, sweeps, at_once=True)
+    assert (done.state, done.error and done.error.code) == (State.FAILED, "damaged")
+    assert segments(house) == 3
+
+
+def test_what_the_storage_refuses_to_delete_is_told_and_the_rest_goes(house: House, sweeps: Sweeps) -> None:
+    ended = version(house, "a", "b", "c")
+    end(house, ended)
+    retained = layout.segment(house.application, ended.segments[0].name)
+
+    def refuse(key: str) -> None:
+        if key == retained:
+            raise StorageRefused("The object is under retention.")
+
+    with _watching_deletes(house, refuse):
+        done = swept(house, sweeps, at_once=True)
+    assert (done.state, done.outcome["refused"], done.outcome["segments"]) == (State.PARTIAL, 1, 3)
+    assert "under retention" in done.outcome["warnings"][0]
+    assert segments(house) == 1
+    assert swept(house, sweeps).outcome["segments"] == 1  # condemned before: the grace is no matter
+
+
+def test_what_a_paused_backup_has_written_down_stays(house: House, sweeps: Sweeps) -> None:
+    old = version(house, "a")
+    paused = house.start("backup")
+    name = old.segments[0].name
+    house.repository.operations.put_part(house.application, paused.id, "rows", 1, 0, [f'["{name}"]'.encode()])
+    end(house, old)
+    sweep = sweeps.start(house.application, "somebody", at_once=True)
+    # In front of it, though nothing brings a sweep there.
+    lane = house.repository.lanes.read(house.application)
+    assert lane is not None
+    turned = lane.model_copy(update={"pending": lane.pending[::-1]})
+    house.repository.documents.update(layout.lane(house.application), type(lane), lambda _: turned)
+    house.scripts["backup.one"] = lambda _: house.happened.append(house.get(sweep).state.value)
+    house.engine.work(house.application)
+    assert "succeeded" in house.happened
+    assert name not in _condemned(house)
+    assert house.repository.segment_reader(house.application).get(old.segments[0], "objects") == b"a"
+
+
+def test_a_deleted_application_leaves_nothing_in_the_vault(house: House, sweeps: Sweeps) -> None:
+    version(house, "a")
+    house.start("delete")
+    house.tick()
+    house.tick()
+    assert segments(house) == 2
+    house.tick(later=6 * 3600)
+    house.tick()
+    assert list(house.repository.vault.list(layout.vault(house.application))) == []
+    assert house.repository.applications.get(house.application).status == "deleted"
+
+
+def test_the_key_goes_last(house: House, sweeps: Sweeps) -> None:
+    version(house, "a")
+    house.start("delete")
+    house.tick()
+    deleted: list[str] = []
+    with _watching_deletes(house, deleted.append):
+        swept(house, sweeps, at_once=True)
+    in_vault = [key for key in deleted if key.startswith("vault/")]
+    assert in_vault[-1] == layout.application_key(house.application, 1)
+    assert in_vault[-2].endswith(".ended")
+
+
+def test_versions_that_are_kept_survive_their_application(house: House, sweeps: Sweeps) -> None:
+    kept = version(house, "a")
+    house.start("delete", keepVersions=True)
+    house.tick()
+    house.run_until_idle(turns=2000)
+    swept(house, sweeps, at_once=True)
+    assert house.repository.objects(kept).document() == "document"
+
+
+def test_operations_that_ended_long_ago_are_forgotten(house: House, sweeps: Sweeps) -> None:
+    old = house.start("restore")
+    house.repository.operations.put_part(house.application, old.id, "plan", 1, 0, [b"{}"])
+    house.tick()
+    waiting = house.start("plan")
+    house.clock.advance(91 * 86400)
+    young = swept(house, sweeps)
+    assert young.outcome["operations"] == 1
+    left = house.repository.operations.list(house.application)
+    assert left == [young.id, waiting.id]
+    assert [listed.key for listed in house.repository.control.list("control/") if old.id in listed.key] == []
+
+
+def test_a_marker_guards_for_ninety_days(house: House, sweeps: Sweeps) -> None:
+    ended = version(house, "a")
+    end(house, ended)
+    swept(house, sweeps, at_once=True)
+    versions = house.repository.versions(house.application)
+    house.clock.advance(89 * 86400)
+    swept(house, sweeps)
+    assert versions.ended(ended.version) is not None
+    house.clock.advance(2 * 86400)
+    swept(house, sweeps)
+    assert versions.ended(ended.version) is None
+    assert house.repository.control.get(layout.note(house.application, ended.version)) is None
+
+
+def test_a_restore_goes_first(house: House, sweeps: Sweeps) -> None:
+    end(house, version(house, "a"))
+    started = sweeps.start(house.application, "somebody", at_once=True)
+
+    def interrupt(key: str) -> None:
+        if key.startswith(layout.segments(house.application)) and not house.happened:
+            house.happened.append("restore asked for")
+            house.start("restore")
+
+    with _watching_deletes(house, interrupt):
+        house.engine.work(house.application)
+    assert house.happened[:2] == ["restore asked for", "restore.one"]
+    assert house.get(started).state is State.SUCCEEDED
+    assert segments(house) == 0
+
+
+def test_either_it_is_held_or_it_ends(house: House) -> None:
+    held, going = version(house, "a"), version(house, "b")
+    repository, application = house.repository, house.application
+    repository.notes.update(application, held.version, lambda note: note.model_copy(update={"hold": True}))
+    with pytest.raises(Conflict, match="is held"):
+        repository.end_version(application, held.version, "somebody", "asked for")
+    assert repository.versions(application).exists(held.version)
+    assert not repository.notes.get(application, held.version).ending
+    repository.end_version(application, going.version, "somebody", "asked for")
+    assert repository.notes.get(application, going.version).ending
+    assert not repository.versions(application).exists(going.version)
+
+
+def _condemned(house: House) -> frozenset[str]:
+    return Present.read(house.repository.vault, house.application).condemned
+
+
+def _lists(house: House) -> list[str]:
+    return sorted(condemned.keys(house.repository.vault, house.application))
+
+
+def _condemn(house: House, name: str) -> None:
+    condemned.condemn(house.repository.vault, house.application, [name], "a test")
+
+
+@contextmanager
+def _watching_deletes(house: House, watch: Any) -> Iterator[None]:
+    """`watch` is called with each key before it is deleted."""
+    original = MemoryBackend.delete
+
+    def delete(self: MemoryBackend, key: str) -> None:
+        watch(key)
+        original(self, key)
+
+    MemoryBackend.delete = delete  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        MemoryBackend.delete = original  # type: ignore[method-assign]
