@@ -94,6 +94,14 @@ class Settings(BaseModel):
     most_turns: Annotated[int, Ge(1), Le(10_000)] = Field(
         200, alias="MAINSTAY_MOST_TURNS", description="Turns of its workers that an operation may take."
     )
+    sweep_grace_hours: Annotated[float, Ge(0), Le(8760)] = Field(
+        24,
+        alias="MAINSTAY_SWEEP_GRACE_HOURS",
+        description="Bytes that no version needs, and deleted versions', go when they are so old.",
+    )
+    history_days: Annotated[float, Ge(7), Le(3650)] = Field(
+        90, alias="MAINSTAY_HISTORY_DAYS", description="Ended operations go after this, with plans and results."
+    )
     listen: Annotated[str, AfterValidator(_listen)] = Field(
         "127.0.0.1:8700", alias="MAINSTAY_LISTEN", description="Where the runner listens."
     )
@@ -114,14 +122,6 @@ class Settings(BaseModel):
     url: str | None = Field(None, alias="MAINSTAY_URL", description="For the command line: where the service is.")
     token: SecretStr | None = Field(
         None, alias="MAINSTAY_TOKEN", description="For the command line: the token it shows the service."
-    sweep_grace_hours: Annotated[float, Ge(0), Le(8760)] = Field(
-        24,
-        alias="MAINSTAY_SWEEP_GRACE_HOURS",
-        description="Bytes that no version needs, and deleted versions', go when they are so old.",
-    )
-    history_days: Annotated[float, Ge(7), Le(3650)] = Field(
-        90, alias="MAINSTAY_HISTORY_DAYS", description="Ended operations go after this, with plans and results."
-    )
     )
 
     @classmethod

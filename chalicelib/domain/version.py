@@ -125,6 +125,11 @@ class Manifest(Stored):
     segments: tuple[SegmentRef, ...] = ()
 
     @property
+    def everything(self) -> tuple[SegmentRef, ...]:
+        """Every segment it refers to."""
+        return (self.document, *self.index, *self.segments)
+
+    @property
     def complete(self) -> bool:
         """Whether the whole selection was read: only then may a restore delete what is not in it."""
         return not self.gaps
@@ -139,12 +144,7 @@ class Note(Stored):
     comment: str = ""
     labels: dict[str, str] = Field(default_factory=dict)
     hold: bool = False
-    #: Who made the version, for people.
-    made_by: str = ""
-    @property
-    def everything(self) -> tuple[SegmentRef, ...]:
-        """Every segment it refers to."""
-        return (self.document, *self.index, *self.segments)
-
     #: It is being deleted: from here on it cannot be held any more (and one that is held cannot come to this).
     ending: bool = False
+    #: Who made the version, for people.
+    made_by: str = ""

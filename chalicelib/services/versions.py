@@ -288,9 +288,6 @@ class Versions:
         return reasons
 
 
-def _safety(operation: Operation) -> set[object]:
-    """The version of what was before: named before it is sealed, and once more when it is."""
-    known = operation.checkpoint
 def _sweep_later(repository: Repository, application: str) -> None:
     from chalicelib.engine.sweeps import sweep_later  # not needed by what only answers
 
@@ -301,6 +298,9 @@ def _held(version: str) -> Conflict:
     return Conflict(f"{version} is held. Let it go first (`hold: false`).")
 
 
+def _safety(operation: Operation) -> set[object]:
+    """The version of what was before: named before it is sealed, and once more when it is."""
+    known = operation.checkpoint
     return {known.get("safetyVersion"), known.get("safetyDraft")} - {None}
 
 

@@ -22,8 +22,8 @@ WAKE = "control/wake/"
 
 _PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._=%+-]{0,198}[A-Za-z0-9_=%+-])?")
 _SEGMENT = re.compile(r"([0-9a-f]{64})-([a-z0-9]{4,16})")
-_LONGEST_NAME = 120
 _SEGMENT_ANYWHERE = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}-[a-z0-9]{4,16}(?![a-z0-9])")
+_LONGEST_NAME = 120
 
 
 def part(text: str) -> str:
@@ -69,12 +69,12 @@ def segment(application: str, name: str) -> str:
     return f"{segments(application)}{name[:2]}/{name}"
 
 
-def segment_id(name: str) -> str:
 def segment_names(text: bytes) -> set[str]:
     """Everything in a text that looks like the name of a segment, whatever member it stands in."""
     return {found.decode() for found in _SEGMENT_ANYWHERE.findall(text)}
 
 
+def segment_id(name: str) -> str:
     """The id in a segment's name `<id>-<r>`."""
     return name.partition("-")[0]
 
@@ -83,11 +83,11 @@ def condemned(application: str) -> str:
     return f"{vault(application)}condemned/"
 
 
-def control(application: str) -> str:
 def condemned_list(application: str, identifier: str) -> str:
     return f"{condemned(application)}{part(identifier)}.json"
 
 
+def control(application: str) -> str:
     """The folder of an application's documents, with the `/`."""
     return f"{APPLICATIONS}{parse_id(application, 'app')}/"
 

@@ -180,11 +180,6 @@ class Repository:
         """The versions of one application."""
         return Versions(self.vault, application, lambda: self.keyring.application(application), self.locations)
 
-    def segment_writer(self, application: str) -> SegmentWriter:
-        """Stores content of one application; lists what is there. Make one for each operation."""
-        return SegmentWriter(self.vault, self.keyring.application(application, create=True))
-
-    def segment_reader(self, application: str) -> SegmentReader:
     def end_version(self, application: str, version: str, by: str, reason: str) -> Ended:
         """End a version that people may have said something about. `Conflict` if it is held.
 
@@ -200,6 +195,11 @@ class Repository:
         self.notes.update(application, version, change)
         return self.versions(application).end(version, by, reason)
 
+    def segment_writer(self, application: str) -> SegmentWriter:
+        """Stores content of one application; lists what is there. Make one for each operation."""
+        return SegmentWriter(self.vault, self.keyring.application(application, create=True))
+
+    def segment_reader(self, application: str) -> SegmentReader:
         """Reads segments of one application."""
         return SegmentReader(self.vault, self.keyring.application(application))
 

@@ -162,6 +162,6 @@ def house(token: str | None = TOKEN) -> House:
         clusters=clusters,
         documents=documents,
         engine=engine,  # type: ignore[arg-type]
+        sweeps=Sweeps(repository, engine, Keeping()),  # type: ignore[arg-type]
     )
     return House(services, repository, engine, sessions)
-        sweeps=Sweeps(repository, engine, Keeping()),  # type: ignore[arg-type]
