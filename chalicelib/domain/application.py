@@ -24,11 +24,22 @@ class Application(Stored):
     status: Literal["active", "inactive", "deleting", "deleted"] = "active"
     #: The version it was last restored to or backed up as.
     current_version: str | None = None
+    #: When it is backed up next, by itself.
+    timetable: Timetable | None = None
+    #: Somebody stopped its backups: without a schedule in the document the default does not apply either.
+    backups_stopped: bool = False
     created_at: datetime
     updated_at: datetime
     #: Health by workload as last observed.
     health: tuple[WorkloadHealth, ...] = ()
     observed_at: datetime | None = None
+
+
+class Timetable(Stored):
+    """When an application is backed up next, and by which rule (in words): with another rule it is drawn up anew."""
+
+    rule: str
+    next: datetime
 
 
 class WorkloadHealth(Stored):

@@ -14,10 +14,10 @@ from ulid import ULID
 
 from chalicelib.domain.errors import Malformed
 
-Prefix = Literal["app", "usr", "ver", "op", "cl"]
+Prefix = Literal["app", "usr", "ver", "op", "cl", "key"]
 
 # Crockford's base 32, as ULID writes it; lower case, so that a name is the same on every file system.
-_PATTERN = re.compile(r"(app|usr|ver|op|cl)-([0-7][0-9a-hjkmnp-tv-z]{25})")
+_PATTERN = re.compile(r"(app|usr|ver|op|cl|key)-([0-7][0-9a-hjkmnp-tv-z]{25})")
 
 
 def new_id(prefix: Prefix, at: datetime) -> str:
@@ -50,7 +50,7 @@ def parse_id(text: str, *expected: Prefix) -> str:
 
 
 def prefix_of(identifier: str) -> Prefix:
-    """What a well-formed identifier names: `app`, `usr`, `ver`, `op` or `cl`."""
+    """What a well-formed identifier names: `app`, `usr`, `ver`, `op`, `cl` or `key`."""
     match = _PATTERN.fullmatch(identifier)
     if match is None:
         raise Malformed(f"{identifier[:80]!r} is not an identifier of Mainstay.")

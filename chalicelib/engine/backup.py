@@ -1,6 +1,6 @@
 """Making a version.
 
-    capture ─► seal ─► succeeded | partial
+    capture ─► seal ─► retain ─► succeeded | partial
 
 `capture` reads the selection and stores its content; what it stored and does not need again is left to sweep. Its
 checkpoint is the whole manifest, so `seal` needs nothing else, and may be done by another worker.
@@ -27,7 +27,7 @@ from chalicelib.domain.version import (
     ReadyWorkload,
     SegmentRef,
 )
-from chalicelib.engine import health
+from chalicelib.engine import health, retention
 from chalicelib.engine.packing import Packed, PackingVisitor
 from chalicelib.engine.reading import Reading, read
 from chalicelib.engine.work import Finish, Flow, Next, Work
@@ -179,7 +179,7 @@ def _images(work: Work) -> tuple[ImageSeen, ...]:
     )
 
 
-def seal(work: Work) -> Finish:
+def seal(work: Work) -> Next:
     """Make the version exist. From here a cancel comes too late."""
     application = work.application.id
     lines = work.repository.operations.read_lines(
@@ -201,20 +201,22 @@ def seal(work: Work) -> Finish:
     )
     work.repository.versions(application).seal(manifest)
     work.repository.applications.set_current(application, manifest.version, work.now())
-    return Finish(
-        State.SUCCEEDED if manifest.complete else State.PARTIAL,
-        {
-            "version": manifest.version,
-            "objects": manifest.objects,
-            "plainBytes": manifest.plain_bytes,
-            "addedBytes": manifest.added_bytes,
-            "gaps": [gap.model_dump(mode="json", by_alias=True) for gap in manifest.gaps],
-        },
-    )
+    outcome = {
+        "version": manifest.version,
+        "objects": manifest.objects,
+        "plainBytes": manifest.plain_bytes,
+        "addedBytes": manifest.added_bytes,
+        "gaps": [gap.model_dump(mode="json", by_alias=True) for gap in manifest.gaps],
+    }
+    state = State.SUCCEEDED if manifest.complete else State.PARTIAL
+    return Next("retain", {"sealed": {"state": state.value, "outcome": outcome}})
 
 
 def failed(work: Work, error: MainstayError) -> Finish:
-    """Give the version up: from now on it cannot come to exist, whatever a stalled worker still writes."""
+    """Give the version up: from now on it cannot come to exist, whatever a stalled worker still writes. One that
+    was sealed stays: only what older ones it replaces was not settled."""
+    if "sealed" in work.checkpoint:
+        return retention.ended(work)
     version = work.checkpoint.get("version")
     if version is not None:
         work.lease.check()
@@ -224,4 +226,4 @@ def failed(work: Work, error: MainstayError) -> Finish:
     return Finish(State.CANCELLED if isinstance(error, Cancelled) else State.FAILED)
 
 
-BACKUP = Flow("capture", {"capture": capture, "seal": seal}, failed, yields=True)
+BACKUP = Flow("capture", {"capture": capture, "seal": seal, "retain": retention.retain}, failed, yields=True)

@@ -45,10 +45,24 @@ LATER: tuple[Later, ...] = (
         "no command would run around a backup",
     ),
     Later(
-        "spec.backup",
-        lambda spec: spec.backup is not None,
-        "no version would be made or deleted by itself, and nobody told",
-        "remove it for now, and ask for backups yourself",
+        "spec.backup.keep.lastGood",
+        lambda spec: bool(spec.backup and spec.backup.keep and not spec.backup.keep.last_good),
+        "the last good version always stays",
+    ),
+    Later(
+        "spec.backup.quota",
+        lambda spec: bool(spec.backup and spec.backup.quota is not None),
+        "nobody would look how much room versions take",
+    ),
+    Later(
+        "spec.backup.alert",
+        lambda spec: bool(spec.backup and spec.backup.alert),
+        "no alarm would be raised",
+    ),
+    Later(
+        "spec.backup.notify",
+        lambda spec: bool(spec.backup and spec.backup.notify),
+        "nobody would be told",
     ),
     Later(
         "spec.restore.order",

@@ -31,6 +31,7 @@ from chalicelib.services.refusals import invalid
 from chalicelib.services.state import newest, newest_good, state_of, storage_used
 
 if TYPE_CHECKING:
+    from chalicelib.engine.schedules import Schedules
     from chalicelib.services.clusters import RegisteredClusters
     from chalicelib.services.documents import Documents
     from chalicelib.services.operations import Operations
@@ -51,12 +52,14 @@ class Applications:
         documents: Documents,
         operations: Operations,
         versions: Versions,
+        schedules: Schedules,
     ) -> None:
         self._repository = repository
         self._clusters = clusters
         self._documents = documents
         self._operations = operations
         self._versions = versions
+        self._schedules = schedules
 
     def register(self, asker: Asker, request: ApplicationRegistration) -> ApplicationView:
         """Register an application under a name that nobody has yet."""
@@ -82,7 +85,10 @@ class Applications:
             updated_at=now,
         )
         self._claim(application.name, application.id, now)
-        stored = self._repository.applications.create(application)
+        policy = self._repository.policies.read()
+        stored = self._repository.applications.create(self._schedules.put_right(application, policy))
+        if self._repository.policies.read() != policy:  # who changed it has perhaps not seen this application yet
+            stored = self._schedules.change(stored.id, lambda found: found)
         return views.application_view(stored, self._clusters.name_of(cluster), self._warnings(stored, document))
 
     def _claim(self, name: str, application: str, now: datetime) -> None:
@@ -184,11 +190,15 @@ class Applications:
             self._claim(request.name, found.id, now)
         changes["updated_at"] = now
 
+        backup = document.spec.backup
+        if request.document is not None and backup is not None and (backup.every or backup.cron):
+            changes["backups_stopped"] = False
+
         def change(stored: Application) -> Application:
             _refuse_deleting(stored)
             return stored.model_copy(update=changes)
 
-        stored = self._repository.applications.update(found.id, change)
+        stored = self._schedules.change(found.id, change)
         if stored.name != found.name:
             self._repository.names.free(naming.APPLICATIONS, found.name, found.id)
         warnings = self._warnings(stored, document)
@@ -227,7 +237,7 @@ class Applications:
             last_good_version=self._versions.noted(newest_good(versions)),
             last_proven_version=None,
             running_operation=running,
-            next_backup=None,
+            next_backup=found.timetable.next if found.timetable and found.status == "active" else None,
             storage_used=storage_used(versions),
         )
 

@@ -19,6 +19,7 @@ ROOT_KEYS = "vault/keys/"
 APPLICATIONS = "control/apps/"
 CLUSTERS = "control/clusters/"
 WAKE = "control/wake/"
+POLICY = "control/policy.json"
 
 _PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._=%+-]{0,198}[A-Za-z0-9_=%+-])?")
 _SEGMENT = re.compile(r"([0-9a-f]{64})-([a-z0-9]{4,16})")

@@ -25,6 +25,7 @@ from chalicelib.store.locations import Locations
 from chalicelib.store.names import Names
 from chalicelib.store.objects import VersionObjects
 from chalicelib.store.operations import Operations
+from chalicelib.store.policies import Policies
 from chalicelib.store.segments import SegmentReader, SegmentWriter
 from chalicelib.store.versions import Ended, Versions
 from chalicelib.store.wake import WakeIndex
@@ -165,6 +166,10 @@ class Repository:
     @cached_property
     def lanes(self) -> Lanes:
         return Lanes(self.documents)
+
+    @cached_property
+    def policies(self) -> Policies:
+        return Policies(self.documents)
 
     @cached_property
     def wake(self) -> WakeIndex:

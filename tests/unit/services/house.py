@@ -59,6 +59,11 @@ class FakeEngine:
         self.repository = repository
         self.started: list[Operation] = []
         self.cancelled: list[tuple[str, str]] = []
+        self.reasons: dict[str, Any] = {}
+        self.nudged: list[str] = []
+
+    def nudge(self, application: str, _operation: str = "") -> None:
+        self.nudged.append(application)
 
     def start(self, operation: Operation) -> Operation:
         self.started.append(operation)
@@ -154,9 +159,10 @@ def house(token: str | None = TOKEN) -> House:
     documents = Documents(clusters)
     operations = Operations(repository, engine)  # type: ignore[arg-type]
     versions = Versions(repository, operations, clusters)
+    schedules = Schedules(repository, engine)  # type: ignore[arg-type]
     services = Services(
         access=Access(SecretStr(token) if token else None),
-        applications=Applications(repository, clusters, documents, operations, versions),
+        applications=Applications(repository, clusters, documents, operations, versions, schedules),
         versions=versions,
         operations=operations,
         clusters=clusters,

@@ -94,8 +94,8 @@ def test_a_document_with_mistakes_is_refused_with_line_and_column(built: House) 
 
 def test_what_this_release_does_not_carry_out_is_refused_and_not_ignored(built: House) -> None:
     with pytest.raises(Invalid) as refused:
-        built.registered(document=DOCUMENT + "  backup: {every: 1h}\n")
-    assert refused.value.problems[0].path == "spec.backup"
+        built.registered(document=DOCUMENT + "  backup: {every: 1h, quota: 20Gi}\n")
+    assert refused.value.problems[0].path == "spec.backup.quota"
     assert refused.value.problems[0].line is not None
 
 
