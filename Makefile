@@ -9,7 +9,7 @@ STAGE ?= dev
 # More for pytest, such as PYTEST_ARGS='-k restore'.
 PYTEST_ARGS ?=
 
-.PHONY: help setup cluster cluster-down demo test unit lint format package bench clean
+.PHONY: help setup cluster cluster-down demo test unit lint format package deploy bench clean
 
 help: ## Explain every target
 	@test -t 1 && bold='\033[1m' plain='\033[0m' || bold= plain=; awk -v bold="$$bold" -v plain="$$plain" \
@@ -50,9 +50,14 @@ format: setup ## Put the code into the house's format
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-package: setup ## Package for AWS Lambda and check the sizes against AWS's limits
-	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-central-1} $(BIN)/chalice package --stage $(STAGE) dist/$(STAGE)
+package: setup ## Package for AWS Lambda, with the template of all that a stage needs, and check the sizes
+	@rm -rf dist/$(STAGE)
+	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-central-1} $(BIN)/chalice package --stage $(STAGE) \
+		--merge-template infra/template.yaml dist/$(STAGE)
 	@$(BIN)/python infra/package_size.py dist/$(STAGE)
+
+deploy: package ## Create or update the stack of a stage: make deploy STAGE=dev [PARAMETERS='NAME=VALUE …']
+	@$(BIN)/python infra/deploy.py $(STAGE) $(PARAMETERS)
 
 bench: setup ## Measure against the raw limit of the same API server, and print ratios
 	@$(BIN)/python -m bench

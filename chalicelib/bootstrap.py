@@ -106,7 +106,7 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     versions = Versions(repository, operations, clusters)
     schedules = Schedules(repository, engine)
     return Services(
-        access=Access(settings.read_admin_token()),
+        access=Access(settings.read_admin_token(), settings.admin_token_sha256),
         applications=Applications(repository, clusters, documents, operations, versions, schedules),
         versions=versions,
         operations=operations,

@@ -73,6 +73,11 @@ class Settings(BaseModel):
     admin_token_file: Path | None = Field(
         None, alias="MAINSTAY_ADMIN_TOKEN_FILE", description="A file that holds the administrator's token."
     )
+    admin_token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+        None,
+        alias="MAINSTAY_ADMIN_TOKEN_SHA256",
+        description="SHA-256 of the administrator's token, in hex, where the token itself must not be (in Lambda).",
+    )
     queue_url: str | None = Field(
         None,
         alias="MAINSTAY_QUEUE_URL",

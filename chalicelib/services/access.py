@@ -25,20 +25,22 @@ ADMINISTRATOR = Asker("admin", "admin")
 class Access:
     """Knows the tokens."""
 
-    def __init__(self, admin_token: SecretStr | None) -> None:
+    def __init__(self, admin_token: SecretStr | None, admin_token_sha256: str | None = None) -> None:
         # Digests have one length, so that comparing them tells nothing, not even the token's length.
-        self._admin = None if admin_token is None else _digest(admin_token.get_secret_value())
+        self._admins = [] if admin_token is None else [_digest(admin_token.get_secret_value())]
+        if admin_token_sha256 is not None:
+            self._admins.append(bytes.fromhex(admin_token_sha256))
 
     def identify(self, token: str) -> Asker:
         """Whose token this is; `Unauthenticated` if nobody's, with the same words for every wrong one."""
-        if self._admin is None:
+        if not self._admins:
             raise Unauthenticated(
                 "No administrator token is set, so nobody can sign in: set MAINSTAY_ADMIN_TOKEN or "
                 "MAINSTAY_ADMIN_TOKEN_FILE and start the service again."
             )
         if not token:
             raise Unauthenticated("A token is needed: send `Authorization: Bearer <token>`.")
-        if not hmac.compare_digest(_digest(token), self._admin):
+        if not any(hmac.compare_digest(_digest(token), admin) for admin in self._admins):
             raise Unauthenticated("The token is not valid.")
         return ADMINISTRATOR
 

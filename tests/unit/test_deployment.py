@@ -1,18 +1,24 @@
-"""What is deployed: each function may do what it must, and no more; the package fits."""
+"""What is deployed: each function may do what it must, and no more; what it needs is there; the package fits."""
 
 from __future__ import annotations
 
 import json
+import re
+import stat
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from infra import package_size
+from infra import deploy, package_size
+from tests.support.template import MERGED, ROOT, packaged_template, translated_template
 
-ROOT = Path(__file__).parents[2]
 STAGES = ("dev", "prod")
+POLICIES = sorted(path.stem for path in (ROOT / "policies" / "iam").glob("*.json"))
+REGIONS = ["eu-central-1", "us-east-1"]
 
 
 def config() -> dict[str, Any]:
@@ -32,44 +38,312 @@ def allowed(name: str, action: str) -> list[str]:
     for statement in statements(name):
         if action in statement["Action"]:
             resource = statement["Resource"]
-            found += resource if isinstance(resource, list) else [resource]
+            found += [each["Fn::Sub"] for each in (resource if isinstance(resource, list) else [resource])]
     return found
 
 
+def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        name: resource["Properties"]
+        for name, resource in template["Resources"].items()
+        if resource["Type"] in {"AWS::Serverless::Function", "AWS::Lambda::Function"}
+    }
+
+
+# ── rights ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_function_has_a_policy_of_its_own(stage: str) -> None:
-    functions = config()["stages"][stage]["lambda_functions"]
-    files = [config()["stages"][stage]["iam_policy_file"], *(each["iam_policy_file"] for each in functions.values())]
-    assert set(functions) == {"tick", "work"}
-    assert len(set(files)) == len(files)
-    for file in files:
-        assert (ROOT / ".chalice" / file).resolve().is_file()
+def test_every_function_has_a_role_and_a_policy_of_its_own(stage: str) -> None:
+    template = packaged_template(stage)
+    roles = [each["Role"]["Fn::GetAtt"][0] for each in functions(template).values()]
+    assert len(roles) == len(set(roles))
+    logs = {
+        json.dumps(statement["Resource"])
+        for role in roles
+        for statement in template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        if statement["Sid"] == "WriteItsLog"
+    }
+    assert len(logs) == len(roles)
+    configured = config()["stages"][stage]["lambda_functions"]
+    assert {each["iam_policy_file"] for each in configured.values()} | {config()["iam_policy_file"]} == {
+        f"../policies/iam/{name}.json" for name in POLICIES
+    }
 
 
-@pytest.mark.parametrize("name", ["api", "tick", "work"])
-def test_no_policy_has_a_blanket_permission(name: str) -> None:
+@pytest.mark.parametrize("name", POLICIES)
+def test_no_policy_has_a_blanket_permission_or_reaches_into_another_stage(name: str) -> None:
     for statement in statements(name):
-        actions = statement["Action"]
-        assert not any("*" in action for action in actions), statement["Sid"]
-        assert statement["Resource"] != "*", statement["Sid"]
+        assert not any("*" in action for action in statement["Action"]), statement["Sid"]
+        for resource in statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]:
+            # Of this very stack: named by its resources or its name. Clusters are the account's own.
+            assert re.search(r"\$\{(?!AWS::(Partition|Region|AccountId))", resource["Fn::Sub"]) or (
+                ":eks:" in resource["Fn::Sub"]
+            ), statement["Sid"]
 
 
-@pytest.mark.parametrize("name", ["api", "tick", "work"])
-def test_nobody_may_delete_from_the_vault(name: str) -> None:
-    assert all("control" in resource for resource in allowed(name, "s3:DeleteObject"))
-
-
-def test_the_api_may_neither_write_segments_nor_open_the_root_key() -> None:
-    written = [resource for resource in allowed("api", "s3:PutObject") if "vault" in resource]
+@pytest.mark.parametrize("name", sorted(set(POLICIES) - {"work"}))
+def test_only_the_worker_deletes_from_the_vault_or_writes_versions_into_it(name: str) -> None:
+    assert not [resource for resource in allowed(name, "s3:DeleteObject") if "/vault/" in resource]
+    written = [resource for resource in allowed(name, "s3:PutObject") if "/vault/" in resource]
     assert all(resource.endswith(("key-*.json", "versions/*.ended")) for resource in written)
-    assert allowed("api", "kms:Decrypt") == []
+
+
+def test_the_worker_never_touches_root_keys() -> None:
+    assert all("/vault/app-" in resource for resource in allowed("work", "s3:PutObject") if "vault" in resource)
+    assert all("/vault/app-" in resource for resource in allowed("work", "s3:DeleteObject") if "vault" in resource)
+
+
+def test_who_needs_no_content_opens_nothing() -> None:
+    assert {name for name in POLICIES if allowed(name, "kms:Decrypt")} == {"api", "work", "bucket"}
+    for name in POLICIES:
+        for action in ("kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptTo", "kms:CreateGrant"):
+            assert allowed(name, action) == []
+        for statement in statements(name):
+            if "kms:Decrypt" in statement["Action"]:
+                assert statement["Condition"] == {"StringEquals": {"kms:EncryptionContext:application": "mainstay"}}
+    for name in ("tick", "dead_letter"):
+        assert [key for key in allowed(name, "s3:GetObject") if "/vault/" in key] == [
+            "${Repository.Arn}/vault/repository.json"
+        ]
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_no_stage_has_a_secret_in_its_environment(stage: str) -> None:
-    text = json.dumps(config()["stages"][stage])
-    assert "PASSPHRASE" not in text
-    assert "TOKEN" not in text
+def test_no_secret_is_in_an_environment(stage: str) -> None:
+    template = packaged_template(stage)
+    variables = dict(template["Globals"]["Function"]["Environment"]["Variables"])
+    for function in functions(template).values():
+        variables |= function.get("Environment", {}).get("Variables", {})
+    assert "MAINSTAY_PASSPHRASE" not in variables
+    assert {name for name in variables if "TOKEN" in name} == {"MAINSTAY_ADMIN_TOKEN_SHA256"}
+
+
+# ── the template ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_template_is_one_that_sam_translates_and_cloudformation_takes(stage: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from cfnlint.api import lint
+        from cfnlint.config import ManualArgs
+
+        for template in (packaged_template(stage), translated_template(stage)):
+            found = lint(json.dumps(template), config=ManualArgs(regions=REGIONS))
+            assert [f"{each.rule.id} {each.message}" for each in found] == []
+
+
+def test_every_function_that_is_given_something_is_one() -> None:
+    merged = yaml.safe_load(MERGED.read_text("utf-8"))["Resources"]
+    template = packaged_template("dev")
+    assert not [name for name in merged if "Type" not in template["Resources"][name]]
+    assert set(functions(template)) <= {name for name, each in merged.items() if "LoggingConfig" in str(each)}
+
+
+NAMES = {
+    "AWS::CloudWatch::Alarm": "AlarmName",
+    "AWS::KMS::Alias": "AliasName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+}
+
+
+def test_two_stages_fit_into_one_account() -> None:
+    resources = [each for each in translated_template("dev")["Resources"].values() if each["Type"] in NAMES]
+    names = [resource["Properties"][NAMES[resource["Type"]]]["Fn::Sub"] for resource in resources]
+    assert len(names) > 10
+    assert not [name for name in names if "${AWS::StackName}" not in name]
+    assert "mainstay-dev" not in MERGED.read_text("utf-8").partition("Parameters:")[2]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_queues_wait_six_times_as_long_as_their_reader_may_run(stage: str) -> None:
+    template = packaged_template(stage)
+    seen = 0
+    for function in functions(template).values():
+        for event in function.get("Events", {}).values():
+            if event["Type"] == "SQS":
+                queue = re.fullmatch(r"\$\{(\w+)\.Arn\}", event["Properties"]["Queue"]["Fn::Sub"])
+                assert queue is not None
+                waits = template["Resources"][queue[1]]["Properties"]
+                assert waits["VisibilityTimeout"] >= 6 * function["Timeout"]
+                assert waits["RedrivePolicy"]["maxReceiveCount"] >= 3
+                assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+                seen += 1
+    assert seen >= 1
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_workers_may_send_themselves_messages_and_cannot_starve_the_api(stage: str) -> None:
+    template = translated_template(stage)
+    work = template["Resources"]["Work"]["Properties"]
+    assert work["RecursiveLoop"] == "Allow"
+    assert {"Ref": "WorkerConcurrency"} in work["ReservedConcurrentExecutions"]["Fn::If"]
+    (mapping,) = [
+        each["Properties"]
+        for each in template["Resources"].values()
+        if each["Type"] == "AWS::Lambda::EventSourceMapping" and each["Properties"]["FunctionName"] == {"Ref": "Work"}
+    ]
+    assert mapping["BatchSize"] == 1
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "WorkerConcurrency"}}
+    assert "ReservedConcurrentExecutions" not in template["Resources"]["APIHandler"]["Properties"]
+
+
+def test_the_bucket_keeps_what_was_overwritten_is_encrypted_and_nobody_elses() -> None:
+    resources = packaged_template("prod")["Resources"]
+    bucket = resources["Repository"]
+    assert (bucket["DeletionPolicy"], resources["RootKeys"]["DeletionPolicy"]) == ("Retain", "Retain")
+    properties = bucket["Properties"]
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert "BucketEncryption" in properties
+    (tls,) = resources["RepositoryPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (tls["Effect"], tls["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    (notification,) = properties["NotificationConfiguration"]["QueueConfigurations"]
+    assert notification["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "requests/"}]
+
+
+def test_dead_letters_and_failed_operations_ring() -> None:
+    resources = packaged_template("prod")["Resources"]
+    alarms = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    assert all(alarm["AlarmActions"] == [{"Ref": "Alarms"}] for alarm in alarms)
+    assert {alarm["Namespace"] for alarm in alarms} == {"AWS/SQS", "AWS/Lambda", "Mainstay"}
+    watched = json.dumps([alarm["Dimensions"] for alarm in alarms])
+    assert '"WorkDeadLetters"' in watched
+    assert '"LastDeadLetters"' in watched
+
+
+# ── deploying ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_only_the_digest_of_the_token_is_passed_on(tmp_path: Path) -> None:
+    file = tmp_path / "deployed" / "dev-token"
+    digest = deploy.token_digest(file)
+    token = file.read_text().strip()
+    assert re.fullmatch("[0-9a-f]{64}", digest)
+    assert token not in digest
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert deploy.token_digest(file) == digest
+    file.write_text("short\n")
+    with pytest.raises(deploy.DeploymentError, match="too short"):
+        deploy.token_digest(file)
+
+
+def test_the_package_stands_in_the_template_where_it_was_uploaded_to() -> None:
+    template = deploy.with_code(packaged_template("dev"), "s3://deployments/dev/1.zip")
+    assert {each["CodeUri"] for each in functions(template).values()} == {"s3://deployments/dev/1.zip"}
+    assert "Type" in template["Resources"]["Repository"]
+
+
+class FakeAws:
+    """As much of S3, STS and CloudFormation as deploying asks for; a stack is made at once."""
+
+    def __init__(self) -> None:
+        self.buckets: list[str] = []
+        self.objects: dict[str, bytes] = {}
+        self.asked: list[dict[str, Any]] = []
+        self.stack: dict[str, Any] | None = None
+        self.refusal = ""
+        self.meta = type("Meta", (), {"region_name": "eu-central-1"})
+
+    def get_caller_identity(self) -> dict[str, str]:
+        return {"Account": "123456789012"}
+
+    def list_buckets(self) -> dict[str, Any]:
+        return {"Buckets": [{"Name": name} for name in self.buckets]}
+
+    def create_bucket(self, **asked: Any) -> None:
+        assert asked["CreateBucketConfiguration"] == {"LocationConstraint": "eu-central-1"}
+        self.buckets.append(asked["Bucket"])
+
+    def put_public_access_block(self, **asked: Any) -> None:
+        assert set(asked["PublicAccessBlockConfiguration"].values()) == {True}
+
+    def list_objects_v2(self, **asked: Any) -> dict[str, int]:
+        return {"KeyCount": sum(key.startswith(asked["Prefix"]) for key in self.objects)}
+
+    def put_object(self, **asked: Any) -> None:
+        self.objects[asked["Key"]] = asked["Body"]
+
+    def generate_presigned_url(self, _request: str, **asked: Any) -> str:
+        return f"https://s3/{asked['Params']['Key']}"
+
+    def describe_stacks(self, **_asked: Any) -> dict[str, Any]:
+        return {"Stacks": [self.stack] if self.stack else []}
+
+    def describe_stack_events(self, **_asked: Any) -> dict[str, Any]:
+        failed = {"ResourceStatus": "CREATE_FAILED", "ResourceStatusReason": "the name is taken"}
+        return {"StackEvents": [{"LogicalResourceId": "Repository", **failed}]}
+
+    def create_change_set(self, **asked: Any) -> None:
+        self.asked.append(asked)
+
+    def describe_change_set(self, **_asked: Any) -> dict[str, Any]:
+        if self.refusal:
+            return {"Status": "FAILED", "StatusReason": self.refusal}
+        change = {"Action": "Add", "ResourceType": "AWS::S3::Bucket", "LogicalResourceId": "Repository"}
+        return {"Status": "CREATE_COMPLETE", "Changes": [{"ResourceChange": change}]}
+
+    def delete_change_set(self, **_asked: Any) -> None:
+        self.asked.pop()
+
+    def execute_change_set(self, **_asked: Any) -> None:
+        outputs = [{"OutputKey": "EndpointURL", "OutputValue": "https://api/"}]
+        names = [{"ParameterKey": "AdminTokenSha256"}, {"ParameterKey": "WorkerConcurrency"}]
+        self.stack = {"StackStatus": "CREATE_COMPLETE", "Outputs": outputs, "Parameters": names}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    (tmp_path / "deployment.zip").write_bytes(b"zip")
+    (tmp_path / "sam.yaml").write_text(yaml.safe_dump(packaged_template("dev")))
+    return tmp_path
+
+
+def test_a_stack_is_made_and_then_updated_with_the_parameters_it_had(package: Path) -> None:
+    aws, said = FakeAws(), list[str]()
+    stage = deploy.Deployment("dev", lambda _service: aws, said.append, pause=0)
+    assert stage.deploy(package, {"AdminTokenSha256": "0" * 64, "WorkerConcurrency": "5"}) == {
+        "EndpointURL": "https://api/"
+    }
+    assert aws.buckets == ["mainstay-deployments-123456789012-eu-central-1"]
+    assert stage.deploy(package, {"AdminTokenSha256": "1" * 64})["EndpointURL"]
+    first, second = aws.asked
+    assert (first["StackName"], first["ChangeSetType"], second["ChangeSetType"]) == (
+        "mainstay-dev",
+        "CREATE",
+        "UPDATE",
+    )
+    assert {"ParameterKey": "WorkerConcurrency", "UsePreviousValue": True} in second["Parameters"]
+    # The same package again is not sent again.
+    assert len([line for line in said if line.startswith("uploaded")]) == len(aws.objects) == 2
+
+
+def test_what_cannot_be_deployed_is_told_with_the_reason(package: Path, tmp_path: Path) -> None:
+    aws, said = FakeAws(), list[str]()
+    stage = deploy.Deployment("dev", lambda _service: aws, said.append, pause=0)
+    with pytest.raises(deploy.DeploymentError, match="no parameter Workers; it has: AdminTokenSha256, "):
+        stage.deploy(package, {"Workers": "5"})
+    with pytest.raises(deploy.DeploymentError, match="make package STAGE=dev"):
+        stage.deploy(tmp_path / "nowhere", {})
+    aws.refusal = "Template error: no such thing"
+    with pytest.raises(deploy.DeploymentError, match="refuses the template: Template error"):
+        stage.deploy(package, {"AdminTokenSha256": "0" * 64})
+
+
+def test_nothing_to_change_is_no_failure(package: Path) -> None:
+    aws, said = FakeAws(), list[str]()
+    stage = deploy.Deployment("dev", lambda _service: aws, said.append, pause=0)
+    stage.deploy(package, {"AdminTokenSha256": "0" * 64})
+    aws.refusal = "The submitted information didn't contain changes."
+    assert stage.deploy(package, {"AdminTokenSha256": "0" * 64})
+    assert said[-1] == "nothing has changed"
+
+
+# ── the package ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_package_within_the_limits_passes_and_a_larger_one_fails(
