@@ -74,6 +74,26 @@ class Gap(Stored):
         return self.group == key.group and self.kind in {"*", key.kind} and self.namespace in {"", key.namespace}
 
 
+class Pulled(Stored):
+    """An object outside the selection that a version holds because something in it refers to it, and the reason."""
+
+    group: str = ""
+    kind: str
+    namespace: str = ""
+    name: str
+    reason: str
+
+    @classmethod
+    def of(cls, key: ObjectKey, reason: str) -> Pulled:
+        """The document's form of a key, with a reason."""
+        return cls(group=key.group, kind=key.kind, namespace=key.namespace, name=key.name, reason=reason)
+
+    @property
+    def key(self) -> ObjectKey:
+        """Back again."""
+        return ObjectKey(self.group, self.kind, self.namespace, self.name)
+
+
 class ImageSeen(Stored):
     """An image that ran when the version was made, with the digest the node reported."""
 
@@ -112,6 +132,10 @@ class Manifest(Stored):
     namespaces: tuple[str, ...] = ()
     kinds: tuple[KindSummary, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    #: With `closure: references`: what was pulled in, and what could not be followed (that makes no gap: nothing that
+    #: was pulled in is ever deleted).
+    pulled: tuple[Pulled, ...] = ()
+    unfollowed: tuple[Gap, ...] = ()
     images: tuple[ImageSeen, ...] = ()
     health: tuple[ReadyWorkload, ...] = ()
     #: Objects, plain bytes of their lines, and bytes this version added to the repository.

@@ -27,7 +27,7 @@ from chalicelib.domain.version import (
     ReadyWorkload,
     SegmentRef,
 )
-from chalicelib.engine import health, retention
+from chalicelib.engine import closure, health, retention
 from chalicelib.engine.packing import Packed, PackingVisitor
 from chalicelib.engine.reading import Reading, read
 from chalicelib.engine.work import Finish, Flow, Next, Work
@@ -46,18 +46,24 @@ def capture(work: Work) -> Next:
     writer = work.repository.segment_writer(work.application.id)
     selection = Selection(work.document.spec.state.objects)
     with PackingVisitor(writer) as visitor:
+        follows = work.document.spec.state.closure == "references"
+        noting = closure.Noting(visitor, selection, session.discovery.resources)
         reading = read(
             session,
             selection,
-            visitor,
+            noting if follows else visitor,
             pause=work.pause,
             progress=lambda done, total: work.report(done, total, "kinds"),
         )
         reading.gaps += _absent_namespaces(work, reading)
+        followed = closure.Closure()
+        if follows:
+            followed = closure.pull(session, selection, noting.noted, reading, visitor, work.pause)
         captured = work.now()
         packed = visitor.finish(reading.rows)
     document = writer.put("document", work.application.document.encode())
-    manifest = draw_up(work, version, started, captured, reading, packed, document, writer)
+    more = {"pulled": tuple(followed.pulled), "unfollowed": tuple(followed.unfollowed)}
+    manifest = draw_up(work, version, started, captured, reading, packed, document, writer, **more)
     manifest = manifest.model_copy(update={"health": _health(work), "images": _images(work)})
     work.pause()
     work.put_part("manifest", 0, [orjson.dumps(manifest.model_dump(mode="json", by_alias=True))])
@@ -207,9 +213,17 @@ def seal(work: Work) -> Next:
         "plainBytes": manifest.plain_bytes,
         "addedBytes": manifest.added_bytes,
         "gaps": [gap.model_dump(mode="json", by_alias=True) for gap in manifest.gaps],
+        **_pulled_in(manifest),
     }
-    state = State.SUCCEEDED if manifest.complete else State.PARTIAL
+    state = State.SUCCEEDED if manifest.complete and not manifest.unfollowed else State.PARTIAL
     return Next("retain", {"sealed": {"state": state.value, "outcome": outcome}})
+
+
+def _pulled_in(manifest: Manifest) -> dict[str, Any]:
+    """For the outcome: how much was pulled in, and what could not be followed."""
+    unfollowed = [gap.model_dump(mode="json", by_alias=True) for gap in manifest.unfollowed]
+    told = {"pulled": len(manifest.pulled), "unfollowed": unfollowed}
+    return {name: value for name, value in told.items() if value}
 
 
 def failed(work: Work, error: MainstayError) -> Finish:

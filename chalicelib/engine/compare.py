@@ -77,7 +77,7 @@ def compare_live(
 ) -> Comparison:
     """Compare a version with what is live: a plan read the other way round."""
     ground = Ground(repository, application.id, load(application.document), session)
-    plan = plan_on(ground, Target(version, "exact", frozenset({"*"})), ask_server=False).plan
+    plan = plan_on(ground, Target(version, "exact", frozenset({"*"}), shared=True), ask_server=False).plan
     changes = [
         Changed(action.object, _CHANGES.get(action.verb, "changed"), tuple(map(_turned, action.differences)))
         for action in plan.actions

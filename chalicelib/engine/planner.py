@@ -12,7 +12,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -28,7 +28,7 @@ from chalicelib.engine.held import Held
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.reading import Row, read
-from chalicelib.engine.strayed import add_strayed
+from chalicelib.engine.strayed import add_pulled, add_strayed
 from chalicelib.engine.volumes import Volumes
 from chalicelib.engine.wanted import Wanted
 from chalicelib.engine.work import Work
@@ -41,6 +41,7 @@ from chalicelib.planning.normalise import copy_of, digest, normalise
 from chalicelib.planning.only import Only
 from chalicelib.planning.plan import Question, make_plan
 from chalicelib.planning.selection import Selection
+from chalicelib.planning.shared import Shared
 from chalicelib.store.repository import Repository
 
 #: Bytes of live content that are kept (compressed) while reading; what does not fit is read again one by one.
@@ -62,6 +63,8 @@ class Target:
     consent: frozenset[str] = frozenset()
     only: tuple[str, ...] = ()
     keys: frozenset[ObjectKey] | None = None
+    #: Whether what the version pulled in is changed where it differs.
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,8 @@ class _Live:
     rows: Iterable[Row]
     gaps: list[Gap]
     kept: _Differing
+    #: Kinds of what was pulled in that may not be read.
+    shared_gaps: list[Gap] = field(default_factory=list)
 
     def raw(self, key: ObjectKey) -> Body | None:
         """A live object as the server sent it; what was not kept is read again."""
@@ -199,6 +204,7 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
         gaps=(*live.gaps, *version_gaps),
         ask_server=_DryRun(live) if ask_server else None,
         attached=Attached(session, lambda: _owned(ground, target, live)),
+        shared=Shared(_pulled(wanted), target.shared, tuple(live.shared_gaps)),
     )
     return Planning(target, _with_unmet(plan, only), wanted)
 
@@ -216,9 +222,17 @@ def _read_selection(ground: Ground, document: Document, wanted: Wanted) -> _Live
     kept = _Differing(wanted)
     selection = Selection(document.spec.state.objects)
     reading = read(ground.session, selection, kept, pause=ground.pause, progress=ground.progress)
+    pulled = _pulled(wanted)
+    gaps = add_pulled(ground.session, reading, pulled, kept, ground.pause) if pulled else []
     if selection.by_labels:
-        add_strayed(ground.session, reading, (row.key for row in wanted.index), kept, ground.pause)
-    return _Live(ground.session, ground.pause, reading.rows, reading.gaps, kept)
+        held = (row.key for row in wanted.index if row.key not in pulled)
+        add_strayed(ground.session, reading, held, kept, ground.pause)
+    return _Live(ground.session, ground.pause, reading.rows, reading.gaps, kept, gaps)
+
+
+def _pulled(wanted: Wanted) -> dict[ObjectKey, str]:
+    """What the version pulled in, with the reasons."""
+    return {each.key: each.reason for each in wanted.manifest.pulled} if wanted.manifest else {}
 
 
 def _owned(ground: Ground, target: Target, live: _Live) -> Iterable[Row]:

@@ -58,6 +58,7 @@ class Options:
     on_failure: str
     consent: frozenset[str]
     only: tuple[str, ...]
+    shared: bool
     saved_plan: str | None
 
     @classmethod
@@ -71,6 +72,7 @@ class Options:
             on_failure=arguments.get("onFailure") or said.on_failure,
             consent=frozenset(arguments.get("consent") or ()),
             only=tuple(arguments.get("only") or ()),
+            shared=bool(arguments.get("shared")),
             saved_plan=arguments.get("plan"),
         )
 
@@ -79,7 +81,7 @@ def _target(work: Work) -> Target:
     """What the operation is to bring the application to: a version, or what was before another restore."""
     if work.operation.kind is not OperationKind.UNDO:
         options = Options.of(work)
-        return Target(options.version, options.mode, options.consent, options.only)
+        return Target(options.version, options.mode, options.consent, options.only, shared=options.shared)
     return before_restore(work, str(work.operation.arguments["restore"]))
 
 
@@ -178,6 +180,7 @@ def safety_version(work: Work) -> Next:
     except MainstayError as error:
         if options.safety == "required":
             raise
+        safety.give_up(work)
         work.note(
             warnings=[f"No safety version could be made, so this restore cannot be undone: {error.public().message}"]
         )
@@ -345,6 +348,7 @@ def failed(work: Work, error: MainstayError) -> Next | Finish:
     if work.undoing:
         return _give_up(work, "Putting the changes back failed as well; the result names what is left.")
     if not work.checkpoint.get("applied"):
+        safety.give_up(work)
         _consequence(work, "Nothing was changed.")
         return Finish(State.CANCELLED if cancelled else State.FAILED, _outcome(work))
     options = Options.of(work)
@@ -391,7 +395,7 @@ def plan_only(work: Work) -> Finish:
     options = Options.of(work)
     if not options.version:
         raise Invalid("A plan needs a version.")
-    planning = make(work, Target(options.version, options.mode, options.consent, options.only))
+    planning = make(work, Target(options.version, options.mode, options.consent, options.only, shared=options.shared))
     store_plan(work, planning.plan)
     work.note(planFence=work.fence)
     made = planning.plan

@@ -1,7 +1,8 @@
-"""Objects that a version holds and that left its selection since, because a label of theirs was changed.
+"""Objects that a version holds and that the lists of its selection do not bring: they left it since, because a label
+of theirs was changed, or they were never in it and were pulled in.
 
-A list does not bring them, and yet they are there: taken for missing, they would be made a second time, which the
-server refuses. So what a selection by labels does not bring is asked for by name.
+They are there nevertheless: taken for missing, they would be made a second time, which the server refuses. So they
+are asked for by name.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from chalicelib.cluster.listing import Listing
+from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.version import Gap
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.reading import Reading, Visitor, row_of
@@ -37,3 +40,23 @@ def add_strayed(
             found.append(made._replace(standing=Reason.DERIVED.value) if made_again else made)
     for strayed in sorted(found, key=lambda each: each.key):
         reading.rows.append(strayed)
+
+
+def add_pulled(
+    session: ClusterSession,
+    reading: Reading,
+    pulled: Iterable[ObjectKey],
+    visitor: Visitor,
+    pause: Callable[[], None],
+) -> list[Gap]:
+    """Add the rows of what was pulled in, kind by kind, and tell which kinds may not be read."""
+    gaps = []
+    kinds: dict[tuple[str, str], list[ObjectKey]] = {}
+    for key in pulled:
+        kinds.setdefault(key[:2], []).append(key)
+    for (group, kind), keys in sorted(kinds.items()):
+        try:
+            add_strayed(session, reading, keys, visitor, pause)
+        except ClusterRefused as error:
+            gaps.append(Gap(group=group, kind=kind, status=error.http_status, message=error.public().message))
+    return gaps

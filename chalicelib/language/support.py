@@ -25,12 +25,6 @@ class Later:
 
 
 LATER: tuple[Later, ...] = (
-    Later(
-        "spec.state.closure",
-        lambda spec: spec.state.closure != "none",
-        "objects that these refer to would not be pulled in",
-        "write `closure: none`, and list what else belongs to the state under `objects`",
-    ),
     Later("spec.state.dumps", lambda spec: bool(spec.state.dumps), "no dump would be made or loaded"),
     Later("spec.state.volumes", lambda spec: bool(spec.state.volumes), "contents of volumes would not be kept"),
     Later(

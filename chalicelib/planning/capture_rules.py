@@ -78,7 +78,7 @@ _NEVER_KINDS = frozenset(
     }
 )
 #: Groups in which nothing is wanted state: measurements, reviews, the storage's own migrations.
-_NEVER_GROUPS = frozenset(
+NEVER_GROUPS = frozenset(
     {
         "authentication.k8s.io",
         "authorization.k8s.io",
@@ -106,7 +106,7 @@ def never_listed(resource: Resource) -> bool:
     return (
         "/" in resource.plural
         or not resource.verbs.issuperset(("list", "create"))
-        or resource.group in _NEVER_GROUPS
+        or resource.group in NEVER_GROUPS
         or (resource.group, resource.kind) in _NEVER_KINDS
     )
 

@@ -36,6 +36,7 @@ from chalicelib.planning.join import OWNED, LiveRow, join
 from chalicelib.planning.normalise import digest
 from chalicelib.planning.order import After, order
 from chalicelib.planning.sayings import WHY_LEFT, left_alone
+from chalicelib.planning.shared import NOTHING_SHARED, SHARED, Shared
 
 __all__ = ["OWNED", "AskServer", "LiveRow", "Question", "ReadLive", "ReadWanted", "make_plan"]
 
@@ -86,12 +87,14 @@ def make_plan(
     ask_server: AskServer | None = None,
     attached: dependents.Attached = lambda _going: (),
     rules: Sequence[After] = (),
+    shared: Shared = NOTHING_SHARED,
 ) -> Plan:
     """What it takes to bring the live state to the version, in a mode (`exact`, `merge` or `missing`).
 
     Both streams come in the order of their keys; `ValueError` if they do not. `gaps` are what could not be read of
     either side; `only` restricts the plan to some objects; of `restore` the protected kinds are used. Without
     `ask_server` the table of `immutable` must do. `attached` finds what is owned by what is deleted or replaced.
+    `shared` is what the version pulled in.
     """
     planner = _Planner(
         mode=mode,
@@ -102,6 +105,7 @@ def make_plan(
         read_wanted=read_wanted,
         read_live=read_live,
         ask_server=ask_server,
+        shared=shared,
     )
     planner.sort_out(join(version_rows, live_rows))
     planner.plan_missing()
@@ -137,6 +141,7 @@ class _Planner:
     read_wanted: ReadWanted
     read_live: ReadLive
     ask_server: AskServer | None
+    shared: Shared
     actions: list[Action] = field(default_factory=list)
     kept: int = 0
     warnings: list[str] = field(default_factory=list)
@@ -199,7 +204,7 @@ class _Planner:
         seen = self._wanted(self._worth_a_look())
         for row, terminating in self._missing:
             key = row.key
-            if _in_a_gap(key, self.gaps):
+            if _in_a_gap(key, (*self.gaps, *self.shared.gaps)):
                 self._leave(key, "unread", "It is not known whether it is there: this kind could not be read.")
             elif self.context.resources and self.context.resource_of(key) is None and key.group not in arriving:
                 self._leave(key, "not-served", "The cluster does not serve this kind.")
@@ -230,6 +235,7 @@ class _Planner:
         elif (key.group, key.kind) == _SERVICE and body is not None:
             self._needs.add(body)
         message = "It is being deleted; it is made again as soon as it is gone." if terminating else ""
+        message = f"{message} {self.shared.why(key)}".strip()
         return Action(
             verb=Verb.CREATE,
             object=Identity.of(key),
@@ -266,6 +272,9 @@ class _Planner:
                 self.warnings += effects.claim_notes(wanted, comparison.live)
             if comparison.equal:
                 self.kept += 1
+            elif self.shared.leaves(key):
+                self.left.setdefault(SHARED, []).append(key)
+                self.actions.append(_Differing(here, comparison, "").action(Verb.SKIP, SHARED, self.shared.why(key)))
             else:
                 if (key.group, key.kind) == _SERVICE:
                     self._needs.add(comparison.target)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from chalicelib.domain.document import Scope
 from chalicelib.domain.objects import Resource
 from chalicelib.domain.patterns import name_matches
-from chalicelib.planning.capture_rules import listable
+from chalicelib.planning.capture_rules import NEVER_GROUPS, listable
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,31 @@ class Selection:
             return any(scope.takes(resource, namespace, name, labels) for scope in self.scopes)
         return any(scope.takes_kind(resource) and _takes_cluster_scoped(scope, name, labels) for scope in self.scopes)
 
+    def takes_whole(self, resource: Resource, namespace: str) -> bool:
+        """Whether every object of a kind in a namespace belongs to it: there is none left to look for."""
+        return any(
+            namespace in scope.namespaces
+            and scope.takes_kind(resource)
+            and scope.labels is None
+            and not scope.names
+            and scope.exclude.labels is None
+            and not scope.exclude.names
+            for scope in self.scopes
+        )
+
+    def leaves_out(self, resource: Resource, namespace: str, name: str, labels: Mapping[str, str]) -> bool:
+        """Whether an object was left out in so many words (`exclude`): in its namespace, or by any scope if it is in
+        none of theirs."""
+        here = [scope for scope in self.scopes if namespace and namespace in scope.namespaces] or self.scopes
+        return any(
+            scope.exclude.takes_out_kind(resource.group, resource.kind, resource.plural)
+            or scope.exclude.takes_out(name, labels)
+            for scope in here
+        )
+
     def may_concern(self, group: str) -> bool:
         """Whether objects of an API group whose kinds are not known (its server is down) could be meant."""
-        return any(_may_concern(scope, group) for scope in self.scopes)
+        return group not in NEVER_GROUPS and any(_may_concern(scope, group) for scope in self.scopes)
 
     @property
     def by_labels(self) -> bool:

@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from chalicelib.domain.operation import OperationError, Progress
 from chalicelib.domain.plan import Action, Difference, Identity, ResultRow
-from chalicelib.domain.version import Gap, ImageSeen, KindSummary
+from chalicelib.domain.version import Gap, ImageSeen, KindSummary, Pulled
 
 
 class Shape(BaseModel):
@@ -184,6 +184,9 @@ class RestoreRequest(Request):
     consent: list[KindName] = Field(
         default_factory=list, max_length=200, description="Protected kinds that may be deleted or replaced."
     )
+    shared: bool = Field(
+        False, description="Also change what was pulled in by `closure: references` where it differs."
+    )
 
 
 class VersionView(View):
@@ -214,6 +217,10 @@ class VersionDetail(VersionView):
     namespaces: list[str]
     kinds: list[KindSummary]
     gaps: list[Gap]
+    pulled: list[Pulled] = Field(
+        default_factory=list, description="What `closure: references` pulled in, each with the reason."
+    )
+    unfollowed: list[Gap] = Field(default_factory=list, description="References that could not be followed.")
     images: list[ImageSeen]
     document: str = Field(description="The application's document as it was.")
     kept_because: list[str]

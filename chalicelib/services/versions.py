@@ -83,6 +83,7 @@ class Versions:
             safety=request.safety,
             consent=list(request.consent),
             only=list(request.only),
+            shared=request.shared,
         )
         return self._operations.start(asker, OperationKind.RESTORE, application, arguments)
 
@@ -91,15 +92,17 @@ class Versions:
             raise invalid("plan", "a plan is made anew with `dryRun`", "leave one of the two out")
         arguments = {
             "version": manifest.version,
-            **_given(mode=request.mode, consent=list(request.consent), only=list(request.only)),
+            **_given(
+                mode=request.mode, consent=list(request.consent), only=list(request.only), shared=request.shared
+            ),
         }
         return self._operations.start(asker, OperationKind.PLAN, application, arguments)
 
     def _planned(self, manifest: Manifest, request: RestoreRequest) -> dict[str, Any]:
         """The arguments of the plan that is to be applied: it decides mode, consent and selection."""
         assert request.plan is not None  # noqa: S101 - the caller has looked
-        for name, given in (("mode", request.mode), ("only", request.only), ("consent", request.consent)):
-            if given:
+        for name in ("mode", "only", "consent", "shared"):
+            if getattr(request, name):
                 raise invalid(name, "the plan decides this", "make another plan, or leave it out")
         planned = self._operations.find(request.plan)
         if planned.kind is not OperationKind.PLAN or planned.application != manifest.application:
@@ -108,7 +111,7 @@ class Versions:
             raise invalid("plan", f"it is a plan for {planned.arguments.get('version')}", "restore that version")
         if planned.state is not State.SUCCEEDED:
             raise Conflict(f"The plan {request.plan} cannot be applied: it is {planned.state}.")
-        decided = _given(**{name: planned.arguments.get(name) for name in ("mode", "consent", "only")})
+        decided = _given(**{name: planned.arguments.get(name) for name in ("mode", "consent", "only", "shared")})
         return {"plan": request.plan, **decided}
 
     def _with_kinds(self, manifest: Manifest, request: RestoreRequest) -> RestoreRequest:

@@ -83,6 +83,8 @@ def version_detail(
         namespaces=list(manifest.namespaces),
         kinds=list(manifest.kinds),
         gaps=list(manifest.gaps),
+        pulled=list(manifest.pulled),
+        unfollowed=list(manifest.unfollowed),
         images=list(manifest.images),
         document=document,
         kept_because=list(kept_because),

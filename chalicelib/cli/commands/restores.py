@@ -44,6 +44,9 @@ _consent = click.option(
     metavar="KIND",
     help="Agree that objects of this protected kind are deleted or replaced; may be repeated.",
 )
+_shared = click.option(
+    "--shared", is_flag=True, help="Also change what the version pulled in, which others may use, where it differs."
+)
 _all = click.option("--all", "everything", is_flag=True, help="Every object and field, at full length.")
 
 
@@ -65,6 +68,7 @@ _all = click.option("--all", "everything", is_flag=True, help="Every object and 
 @_mode
 @_only
 @_consent
+@_shared
 @_all
 @click.option("--exit-code", is_flag=True, help="Exit with 6 if there is something to do.")
 def plan(
@@ -75,13 +79,14 @@ def plan(
     mode: str | None,
     only: tuple[str, ...],
     consent: tuple[str, ...],
+    shared: bool,
     everything: bool,
     exit_code: bool,
 ) -> Exit:
     """What a restore would do now: object by object, field by field. VERSION: the newest good one if left out."""
     found = find_application(session.gateway, application)
     target = _target(session, found, version)
-    operation = _planned(session, target["id"], _body(mode=mode, only=only, consent=consent))
+    operation = _planned(session, target["id"], _body(mode=mode, only=only, consent=consent, shared=shared))
     from chalicelib.cli.rendering.plans import writes
 
     made = session.gateway.plan(operation["id"])
@@ -115,6 +120,7 @@ def plan(
 @click.option("--plan", "plan_id", metavar="OPERATION", type=OPERATION, help="Apply exactly this plan.")
 @_only
 @_consent
+@_shared
 @click.option(
     "--on-failure", type=click.Choice(("rollback", "keep")), help="Undo everything, or keep what was done so far."
 )
@@ -135,14 +141,17 @@ def restore(
     plan_id: str | None,
     only: tuple[str, ...],
     consent: tuple[str, ...],
+    shared: bool,
     on_failure: str | None,
     safety: str | None,
     wait: bool,
     everything: bool,
 ) -> Exit:
     """Put a version back, after showing what that will do. VERSION: the newest good one if left out."""
-    if plan_id and (version or mode or only or consent):
-        raise click.UsageError("A plan says already what is done: leave out VERSION, --mode, --only and --consent.")
+    if plan_id and (version or mode or only or consent or shared):
+        raise click.UsageError(
+            "A plan says already what is done: leave out VERSION, --mode, --only, --consent and --shared."
+        )
     if not yes and not session.screen.interactive:
         raise Failure.refused(
             "A restore changes the cluster, and there is no terminal to ask on.",
@@ -151,7 +160,7 @@ def restore(
         )
     gateway = session.gateway
     found = find_application(gateway, application)
-    wishes = _body(mode=mode, only=only, consent=consent)
+    wishes = _body(mode=mode, only=only, consent=consent, shared=shared)
     if plan_id:
         planned = find_operation(gateway, plan_id, found)
         target = {"id": planned["arguments"]["version"]}

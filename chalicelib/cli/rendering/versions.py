@@ -79,6 +79,7 @@ def version_page(
     yield from _gaps(version)
     most = 10_000_000 if everything else _MOST_ROWS
     yield from _kinds(version, most, marks)
+    yield from _pulled(version, most, marks)
     yield from _images(version, most, marks)
 
 
@@ -105,6 +106,32 @@ def _kinds(version: Json, most: int, marks: Marks) -> Iterator[RenderableType]:
             [[kind_of(kind), f"{kind['count']:,}"] for kind in kinds[:most]],
         )
         yield from _more(len(kinds) - most, "kind", marks)
+
+
+def _pulled(version: Json, most: int, marks: Marks) -> Iterator[RenderableType]:
+    pulled, unfollowed = version.get("pulled") or [], version.get("unfollowed") or []
+    if pulled:
+        yield Text()
+        yield Text("Pulled in, because the application refers to it:")
+        yield table(
+            [Column("KIND"), Column("NAME"), Column("WHY", give_way=True)],
+            [
+                [
+                    kind_of(each),
+                    printable("/".join(filter(None, (each.get("namespace"), each["name"])))),
+                    printable(each.get("reason") or ""),
+                ]
+                for each in pulled[:most]
+            ],
+        )
+        yield from _more(len(pulled) - most, "object", marks)
+    if unfollowed:
+        yield Text()
+        yield Text("What these kinds have that the application refers to is not in the version:", style="bold yellow")
+        yield table(
+            [Column("KIND"), Column("WHY", give_way=True)],
+            [[kind_of(gap), printable(gap.get("message") or "")] for gap in unfollowed[:most]],
+        )
 
 
 def _images(version: Json, most: int, marks: Marks) -> Iterator[RenderableType]:

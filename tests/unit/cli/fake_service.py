@@ -105,6 +105,16 @@ def detail(summary: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "gaps": [],
         "images": [{"image": "nginx:1.27", "digest": "sha256:" + "ab" * 32, "containers": 2}],
         "document": DOCUMENT,
+        "pulled": [
+            {
+                "group": "storage.k8s.io",
+                "kind": "StorageClass",
+                "namespace": "",
+                "name": "fast",
+                "reason": "storage class of PersistentVolumeClaim shop/data",
+            }
+        ],
+        "unfollowed": [],
         "keptBecause": ["the newest"],
         "estimateSeconds": 12.0,
         **changes,

@@ -1,0 +1,404 @@
+"""What objects refer to: a table of kinds and paths, read both ways.
+
+    references_of(object)   what it names: classes, roles, accounts, configuration, volumes, its kind's definition
+    named_by(object)        whom an object elsewhere names: a binding its accounts, a webhook the Service behind it
+
+Only references that are certain: a name in a field that can mean nothing else. A namespace that is not written is the
+object's own; for a kind that is not in namespaces it means nothing, and whoever looks the object up drops it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
+
+_Kind = tuple[str, str]
+
+_ADMISSION = "admissionregistration.k8s.io"
+_CERTIFICATES = "cert-manager.io"
+_GATEWAYS = "gateway.networking.k8s.io"
+_RBAC = "rbac.authorization.k8s.io"
+_STORAGE = "storage.k8s.io"
+
+ACCOUNT: _Kind = ("", "ServiceAccount")
+CONFIG_MAP: _Kind = ("", "ConfigMap")
+DEFINITION: _Kind = ("apiextensions.k8s.io", "CustomResourceDefinition")
+NAMESPACE: _Kind = ("", "Namespace")
+SECRET: _Kind = ("", "Secret")
+SERVICE: _Kind = ("", "Service")
+CLUSTER_ROLE: _Kind = (_RBAC, "ClusterRole")
+_CLAIM: _Kind = ("", "PersistentVolumeClaim")
+_CLASS: _Kind = (_STORAGE, "StorageClass")
+_DRIVER: _Kind = (_STORAGE, "CSIDriver")
+_DEVICE_CLASS: _Kind = ("resource.k8s.io", "DeviceClass")
+_PRIORITY: _Kind = ("scheduling.k8s.io", "PriorityClass")
+_SNAPSHOTS: _Kind = ("snapshot.storage.k8s.io", "VolumeSnapshotClass")
+
+#: Groups whose kinds every API server has by itself.
+BUILT_IN = frozenset(
+    {
+        "",
+        _ADMISSION,
+        "apiextensions.k8s.io",
+        "apiregistration.k8s.io",
+        "apps",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+        "autoscaling",
+        "batch",
+        "certificates.k8s.io",
+        "coordination.k8s.io",
+        "discovery.k8s.io",
+        "events.k8s.io",
+        "extensions",
+        "flowcontrol.apiserver.k8s.io",
+        "internal.apiserver.k8s.io",
+        "networking.k8s.io",
+        "node.k8s.io",
+        "policy",
+        _RBAC,
+        "resource.k8s.io",
+        "scheduling.k8s.io",
+        _STORAGE,
+        "storagemigration.k8s.io",
+    }
+)
+
+
+class Reference(NamedTuple):
+    """One object that is named, and what for: `priority class of Deployment.apps shop/web`."""
+
+    key: ObjectKey
+    reason: str
+
+
+class _Named(NamedTuple):
+    """A path to a name, or to a mapping with a `name` (and perhaps a `namespace`, a `group` and a `kind`)."""
+
+    path: str
+    kind: _Kind
+    what: str
+
+
+# ── the table ───────────────────────────────────────────────────────────────────────────────────────────────
+
+_CONTAINERS = ("containers[]", "initContainers[]")
+
+_POD = (
+    _Named("priorityClassName", _PRIORITY, "priority class of"),
+    _Named("runtimeClassName", ("node.k8s.io", "RuntimeClass"), "runtime class of"),
+    _Named("imagePullSecrets[].name", SECRET, "image pull secret of"),
+    _Named("resourceClaims[].resourceClaimName", ("resource.k8s.io", "ResourceClaim"), "used by"),
+    _Named("resourceClaims[].resourceClaimTemplateName", ("resource.k8s.io", "ResourceClaimTemplate"), "used by"),
+    _Named("volumes[].configMap.name", CONFIG_MAP, "used by"),
+    _Named("volumes[].secret.secretName", SECRET, "used by"),
+    _Named("volumes[].persistentVolumeClaim.claimName", _CLAIM, "used by"),
+    _Named("volumes[].projected.sources[].configMap.name", CONFIG_MAP, "used by"),
+    _Named("volumes[].projected.sources[].secret.name", SECRET, "used by"),
+    _Named("volumes[].csi.driver", _DRIVER, "driver of a volume of"),
+    _Named("volumes[].csi.nodePublishSecretRef.name", SECRET, "used by"),
+    _Named("volumes[].ephemeral.volumeClaimTemplate.spec.storageClassName", _CLASS, "storage class of"),
+    *(
+        _Named(f"{containers}.{path}", kind, "used by")
+        for containers in _CONTAINERS
+        for path, kind in (
+            ("envFrom[].configMapRef.name", CONFIG_MAP),
+            ("envFrom[].secretRef.name", SECRET),
+            ("env[].valueFrom.configMapKeyRef.name", CONFIG_MAP),
+            ("env[].valueFrom.secretKeyRef.name", SECRET),
+        )
+    ),
+)
+
+#: Where the kinds that make pods have the pod's spec.
+POD_SPECS: Mapping[_Kind, str] = {
+    ("", "Pod"): "spec",
+    ("", "PodTemplate"): "template.spec",
+    ("", "ReplicationController"): "spec.template.spec",
+    ("apps", "DaemonSet"): "spec.template.spec",
+    ("apps", "Deployment"): "spec.template.spec",
+    ("apps", "ReplicaSet"): "spec.template.spec",
+    ("apps", "StatefulSet"): "spec.template.spec",
+    ("batch", "CronJob"): "spec.jobTemplate.spec.template.spec",
+    ("batch", "Job"): "spec.template.spec",
+}
+
+_CLAIM_SPEC = (
+    _Named("storageClassName", _CLASS, "storage class of"),
+    _Named("volumeAttributesClassName", (_STORAGE, "VolumeAttributesClass"), "volume attributes class of"),
+)
+_DEVICES = (
+    _Named("devices.requests[].deviceClassName", _DEVICE_CLASS, "device class of"),
+    _Named("devices.requests[].exactly.deviceClassName", _DEVICE_CLASS, "device class of"),
+    _Named("devices.requests[].firstAvailable[].deviceClassName", _DEVICE_CLASS, "device class of"),
+)
+_CSI_SECRETS = ("controllerExpand", "controllerPublish", "nodeExpand", "nodePublish", "nodeStage")
+_ISSUER: _Kind = (_CERTIFICATES, "Issuer")
+_ROUTE = (
+    _Named("spec.parentRefs[]", (_GATEWAYS, "Gateway"), "parent of"),
+    _Named("spec.rules[].backendRefs[]", SERVICE, "backend of"),
+)
+
+
+def _below(place: str, rules: Sequence[_Named]) -> tuple[_Named, ...]:
+    return tuple(_Named(f"{place}.{rule.path}", rule.kind, rule.what) for rule in rules)
+
+
+_TABLE: dict[_Kind, tuple[_Named, ...]] = {
+    ("", "PersistentVolume"): (
+        _Named("spec.storageClassName", _CLASS, "storage class of"),
+        _Named("spec.csi.driver", _DRIVER, "driver of"),
+        *(_Named(f"spec.csi.{name}SecretRef", SECRET, "used by") for name in _CSI_SECRETS),
+    ),
+    _CLAIM: (
+        *_below("spec", _CLAIM_SPEC),
+        _Named("spec.volumeName", ("", "PersistentVolume"), "volume of"),
+    ),
+    ACCOUNT: (
+        _Named("imagePullSecrets[].name", SECRET, "image pull secret of"),
+        _Named("secrets[].name", SECRET, "secret of"),
+    ),
+    ("autoscaling", "HorizontalPodAutoscaler"): (_Named("spec.scaleTargetRef", ("apps", "Deployment"), "scaled by"),),
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema"): (
+        _Named(
+            "spec.priorityLevelConfiguration.name",
+            ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"),
+            "priority level of",
+        ),
+    ),
+    ("networking.k8s.io", "Ingress"): (
+        _Named("spec.ingressClassName", ("networking.k8s.io", "IngressClass"), "ingress class of"),
+        _Named("spec.tls[].secretName", SECRET, "certificate of"),
+        _Named("spec.defaultBackend.service.name", SERVICE, "backend of"),
+        _Named("spec.rules[].http.paths[].backend.service.name", SERVICE, "backend of"),
+    ),
+    ("networking.k8s.io", "IngressClass"): (_Named("spec.parameters", ("", ""), "parameters of"),),
+    ("resource.k8s.io", "ResourceClaim"): _below("spec", _DEVICES),
+    ("resource.k8s.io", "ResourceClaimTemplate"): _below("spec.spec", _DEVICES),
+    _CLASS: (_Named("provisioner", _DRIVER, "driver of"),),
+    _SNAPSHOTS: (_Named("driver", _DRIVER, "driver of"),),
+    ("apps", "StatefulSet"): _below("spec.volumeClaimTemplates[].spec", _CLAIM_SPEC),
+    (_ADMISSION, "ValidatingAdmissionPolicyBinding"): (
+        _Named("spec.policyName", (_ADMISSION, "ValidatingAdmissionPolicy"), "policy of"),
+    ),
+    (_ADMISSION, "MutatingAdmissionPolicyBinding"): (
+        _Named("spec.policyName", (_ADMISSION, "MutatingAdmissionPolicy"), "policy of"),
+    ),
+    (_RBAC, "RoleBinding"): (_Named("roleRef", (_RBAC, "Role"), "bound by"),),
+    (_RBAC, "ClusterRoleBinding"): (_Named("roleRef", CLUSTER_ROLE, "bound by"),),
+    (_CERTIFICATES, "Certificate"): (_Named("spec.issuerRef", _ISSUER, "issuer of"),),
+    (_CERTIFICATES, "CertificateRequest"): (_Named("spec.issuerRef", _ISSUER, "issuer of"),),
+    (_GATEWAYS, "Gateway"): (
+        _Named("spec.gatewayClassName", (_GATEWAYS, "GatewayClass"), "gateway class of"),
+        _Named("spec.listeners[].tls.certificateRefs[]", SECRET, "certificate of"),
+    ),
+    (_GATEWAYS, "GatewayClass"): (_Named("spec.parametersRef", ("", ""), "parameters of"),),
+    **{(_GATEWAYS, f"{name}Route"): _ROUTE for name in ("GRPC", "HTTP", "TCP", "TLS", "UDP")},
+}
+for _kind, _place in POD_SPECS.items():
+    _TABLE[_kind] = (*_TABLE.get(_kind, ()), *_below(_place, _POD))
+
+#: Of any kind: annotations that name an object.
+_ANNOTATIONS: Mapping[str, tuple[_Kind, str]] = {
+    "cert-manager.io/cluster-issuer": ((_CERTIFICATES, "ClusterIssuer"), "issuer of"),
+    "cert-manager.io/issuer": (_ISSUER, "issuer of"),
+    "kubernetes.io/ingress.class": (("networking.k8s.io", "IngressClass"), "ingress class of"),
+    "volume.beta.kubernetes.io/storage-class": (_CLASS, "storage class of"),
+}
+#: Of kinds that a definition made: fields that mean the same wherever they are.
+_CUSTOM = (
+    _Named("spec.priorityClassName", _PRIORITY, "priority class of"),
+    _Named("spec.storageClassName", _CLASS, "storage class of"),
+    _Named("spec.volumeSnapshotClassName", _SNAPSHOTS, "snapshot class of"),
+)
+
+
+def references_of(body: Body, resource: Resource) -> Iterator[Reference]:
+    """What an object (normalised or not) names, in the order of the table. The same object can come twice."""
+    key = key_of(body)
+    kind = (key.group, key.kind)
+    rules = _TABLE.get(kind, ())
+    if key.group not in BUILT_IN:
+        yield Reference(ObjectKey(*DEFINITION, "", f"{resource.plural}.{key.group}"), f"defines the kind of {key}")
+        service = ObjectKey("apiregistration.k8s.io", "APIService", "", f"{resource.version}.{key.group}")
+        yield Reference(service, f"serves the kind of {key}")
+        rules = (*rules, *_CUSTOM)
+    for rule in rules:
+        for value in _at(body, rule.path.split(".")):
+            target = _target(value, rule.kind, key.namespace)
+            if target is not None:
+                yield Reference(target, _reason(rule.what, key, body))
+    annotations = body["metadata"].get("annotations") or {}
+    for name in annotations.keys() & _ANNOTATIONS.keys():
+        target_kind, what = _ANNOTATIONS[name]
+        yield Reference(ObjectKey(*target_kind, key.namespace, annotations[name]), f"{what} {key}")
+    account = account_of(body)
+    if account is not None:
+        yield Reference(account, f"account of {key}")
+    yield from _parameters_of_class(body, key)
+    yield from _quota_of_priority(body, key)
+
+
+def account_of(body: Body) -> ObjectKey | None:
+    """The ServiceAccount as which the pods of an object run; `None` for what makes no pods."""
+    key = key_of(body)
+    place = POD_SPECS.get((key.group, key.kind))
+    spec = next(_at(body, place.split(".")), None) if place else None
+    if not isinstance(spec, dict):
+        return None
+    return ObjectKey(*ACCOUNT, key.namespace, str(spec.get("serviceAccountName") or "default"))
+
+
+def _parameters_of_class(body: Body, key: ObjectKey) -> Iterator[Reference]:
+    """Secrets that a class of storage names in its parameters; a template (`${pvc.name}`) names none."""
+    if key[:2] not in {_CLASS, _SNAPSHOTS}:
+        return
+    parameters = body.get("parameters") or {}
+    for name, value in sorted(parameters.items()):
+        prefix = name.removesuffix("-secret-name")
+        namespace = parameters.get(f"{prefix}-secret-namespace")
+        if prefix != name and prefix.startswith("csi.storage.k8s.io/") and namespace and "$" not in value + namespace:
+            yield Reference(ObjectKey(*SECRET, namespace, value), f"used by {key}")
+
+
+def _quota_of_priority(body: Body, key: ObjectKey) -> Iterator[Reference]:
+    if key[:2] != ("", "ResourceQuota"):
+        return
+    for term in _at(body, ["spec", "scopeSelector", "matchExpressions[]"]):
+        if term.get("scopeName") == "PriorityClass":
+            for name in term.get("values") or ():
+                yield Reference(ObjectKey(*_PRIORITY, "", name), f"priority class of {key}")
+
+
+def _reason(what: str, key: ObjectKey, body: Body) -> str:
+    bound = next(accounts_named(body), None) if what == "bound by" else None
+    return f"{what} {key} to {_called(bound)}" if bound is not None else f"{what} {key}"
+
+
+def _target(value: Any, kind: _Kind, namespace: str) -> ObjectKey | None:
+    """The object that a name, or a mapping with a name, stands for."""
+    if isinstance(value, str):
+        return ObjectKey(*kind, namespace, value) if value else None
+    if not isinstance(value, dict) or not value.get("name"):
+        return None
+    named = str(value.get("kind") or "")
+    group = value.get("apiGroup", value.get("group"))
+    if group is None and "apiVersion" in value:
+        group = str(value["apiVersion"]).rpartition("/")[0]
+    found = (str(group if group is not None else kind[0]), named or kind[1])
+    if not found[1]:
+        return None
+    return ObjectKey(*found, str(value.get("namespace") or namespace), str(value["name"]))
+
+
+def _at(body: Any, path: Sequence[str]) -> Iterator[Any]:
+    """Every value at a path; `[]` after a member goes through a list."""
+    if not path:
+        if body is not None:
+            yield body
+        return
+    member, rest = path[0], path[1:]
+    found = body.get(member.removesuffix("[]")) if isinstance(body, dict) else None
+    if not member.endswith("[]"):
+        yield from _at(found, rest) if found is not None else ()
+    elif isinstance(found, list):
+        for each in found:
+            yield from _at(each, rest)
+
+
+# ── the other way round ─────────────────────────────────────────────────────────────────────────────────────
+
+#: Kinds that name objects of an application from elsewhere: all of them are looked through.
+NAMING: tuple[_Kind, ...] = (
+    (_RBAC, "ClusterRoleBinding"),
+    (_RBAC, "RoleBinding"),
+    (_ADMISSION, "MutatingWebhookConfiguration"),
+    (_ADMISSION, "ValidatingWebhookConfiguration"),
+    ("apiregistration.k8s.io", "APIService"),
+    DEFINITION,
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema"),
+)
+#: Kinds that limit what runs in their namespace.
+LIMITING: tuple[_Kind, ...] = (("", "LimitRange"), ("", "ResourceQuota"))
+
+#: In place of a name (and a namespace): every account there.
+EVERY = "*"
+
+
+def named_by(body: Body) -> Iterator[Reference]:
+    """The accounts, Services and namespaces that an object of `NAMING` or `LIMITING` names, each with the reason to
+    pull *it* in. Groups of accounts are accounts called `*`."""
+    key = key_of(body)
+    if key[:2] in LIMITING:
+        yield Reference(ObjectKey(*NAMESPACE, "", key.namespace), f"limits what runs in namespace {key.namespace}")
+        return
+    for account in accounts_named(body):
+        what = "flow schema of" if key.kind == "FlowSchema" else "grants permissions to"
+        yield Reference(account, f"{what} {_called(account)}")
+    places: Mapping[str, tuple[str, str]] = {
+        "MutatingWebhookConfiguration": ("webhooks[].clientConfig.service", "webhook answered by"),
+        "ValidatingWebhookConfiguration": ("webhooks[].clientConfig.service", "webhook answered by"),
+        "APIService": ("spec.service", "API served by"),
+        "CustomResourceDefinition": ("spec.conversion.webhook.clientConfig.service", "converted by"),
+    }
+    if key.kind in places:
+        path, what = places[key.kind]
+        for service in _at(body, path.split(".")):
+            if isinstance(service, dict) and service.get("name"):
+                named = ObjectKey(*SERVICE, str(service.get("namespace") or ""), str(service["name"]))
+                yield Reference(named, f"{what} Service {named.namespace}/{named.name}")
+
+
+def accounts_named(body: Body) -> Iterator[ObjectKey]:
+    """The accounts that the subjects of a binding or a flow schema are; a group of them is one called `*`."""
+    subjects = [*(body.get("subjects") or ()), *_at(body, ["spec", "rules[]", "subjects[]"])]
+    for subject in subjects:
+        # A flow schema's subject has its content in a member of its kind's name.
+        inner = {"serviceAccount": ACCOUNT[1], "group": "Group", "user": "User"}
+        nested = next((subject[member] for member in inner if isinstance(subject.get(member), dict)), subject)
+        name, kind = str(nested.get("name") or ""), subject.get("kind")
+        parts = name.split(":")
+        if kind == "ServiceAccount":
+            namespace = nested.get("namespace") or (body["metadata"].get("namespace") or "")
+            yield ObjectKey(*ACCOUNT, str(namespace), name)
+        elif kind == "Group" and parts[:2] == ["system", "serviceaccounts"]:
+            yield ObjectKey(*ACCOUNT, parts[2] if len(parts) > 2 else EVERY, EVERY)
+        elif kind == "User" and parts[:2] == ["system", "serviceaccount"] and len(parts) == 4:
+            yield ObjectKey(*ACCOUNT, parts[2], parts[3])
+
+
+def _called(account: ObjectKey) -> str:
+    if account.namespace == EVERY:
+        return "every ServiceAccount"
+    if account.name == EVERY:
+        return f"every ServiceAccount of namespace {account.namespace}"
+    return f"ServiceAccount {account.namespace}/{account.name}"
+
+
+def aggregates(role: Body) -> list[Mapping[str, Any]]:
+    """The label selectors by which a ClusterRole takes over the rules of others."""
+    return list((role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ())
+
+
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a label selector of an object (`matchLabels`, `matchExpressions`) fits some labels."""
+    wanted = selector.get("matchLabels") or {}
+    if any(labels.get(name) != value for name, value in wanted.items()):
+        return False
+    return all(_fits(term, labels) for term in selector.get("matchExpressions") or ())
+
+
+def _fits(term: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    name, values = term.get("key"), term.get("values") or ()
+    match term.get("operator"):
+        case "In":
+            return labels.get(str(name)) in values
+        case "NotIn":
+            return labels.get(str(name)) not in values
+        case "Exists":
+            return name in labels
+        case "DoesNotExist":
+            return name not in labels
+    return False

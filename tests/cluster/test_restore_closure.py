@@ -1,0 +1,217 @@
+"""`closure: references`: what the selection refers to is in the version with its reason, is made again if it is
+missing, and is otherwise only reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.operation import State
+from chalicelib.domain.plan import Verb
+from tests.harness.access import Access
+from tests.support.scene import Scene, open_scene
+
+pytestmark = pytest.mark.cluster
+
+REFERENCES = "{objects: [{namespaces: [NS]}], closure: references}"
+APP = """
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: web}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      serviceAccountName: web
+      priorityClassName: NS-urgent
+      runtimeClassName: NS-runtime
+      containers: [{name: web, image: "scene.test/web:1"}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: view}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: NS-all}
+subjects: [{kind: ServiceAccount, name: web, namespace: NS}]
+---
+{apiVersion: v1, kind: Service, metadata: {name: hook}, spec: {selector: {app: web}, ports: [{port: 443}]}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], storageClassName: NS-disk, resources: {requests: {storage: 1Mi}}}
+"""
+#: Outside of the namespace: all of it removed after the test.
+ELSEWHERE = """
+{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: NS-urgent}, value: 7}
+---
+{apiVersion: node.k8s.io/v1, kind: RuntimeClass, metadata: {name: NS-runtime}, handler: runc}
+---
+{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: NS-disk}, provisioner: scene.test/none}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: NS-all}
+aggregationRule: {clusterRoleSelectors: [{matchLabels: {to-NS: "true"}}]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: NS-part, labels: {to-NS: "true"}}
+rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: NS-nodes}
+rules: [{apiGroups: [""], resources: [nodes], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: NS-nodes}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: NS-nodes}
+subjects: [{kind: ServiceAccount, name: web, namespace: NS}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: NS-group}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: "system:serviceaccounts:NS"}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: NS-hook}
+webhooks:
+  - name: hook.scene.test
+    clientConfig: {service: {namespace: NS, name: hook, path: /}}
+    rules: [{apiGroups: [scene.test], apiVersions: [v1], resources: [nothing], operations: [CREATE]}]
+    sideEffects: None
+    failurePolicy: Ignore
+    admissionReviewVersions: [v1]
+"""
+
+
+@pytest.fixture
+def scene(control_plane: Access) -> Iterator[Scene]:
+    """An application that uses classes, roles and a webhook outside of its namespace."""
+    with open_scene(control_plane, state=REFERENCES) as opened, elsewhere(opened, ELSEWHERE):
+        opened.make(APP)
+        yield opened
+
+
+class elsewhere:  # noqa: N801 - used as a context, like a function
+    """Objects outside of the scene's namespace, there for as long as the context lasts."""
+
+    def __init__(self, scene: Scene, manifests: str) -> None:
+        self._scene = scene
+        self._bodies = scene.bodies(manifests)
+
+    def __enter__(self) -> None:
+        for body in self._bodies:
+            self._scene.post(body)
+
+    def __exit__(self, *_: object) -> None:
+        for body in self._bodies:
+            path = self._scene.at(body)
+            if self._scene.api.exists(path):
+                self._scene.api.delete(path)
+
+
+def pulled(scene: Scene, version: str) -> dict[str, str]:
+    """`Kind/name` of what a version pulled in, with the reasons; `NS` for the namespace's name."""
+    manifest = scene.repository.versions(scene.application.id).get(version)
+    found = {f"{each.kind}/{each.name}": each.reason for each in manifest.pulled}
+    return {key.replace(scene.namespace, "NS"): why.replace(scene.namespace, "NS") for key, why in found.items()}
+
+
+def at(scene: Scene, key: str) -> str:
+    return scene.find(key.replace("NS", scene.namespace))
+
+
+def test_what_an_application_refers_to_is_in_its_version_with_the_reason(scene: Scene) -> None:
+    version = scene.backup()
+    assert pulled(scene, version) == {
+        "ClusterRole/NS-all": "bound by RoleBinding.rbac.authorization.k8s.io NS/view to ServiceAccount NS/web",
+        "ClusterRole/NS-part": "aggregated into ClusterRole.rbac.authorization.k8s.io NS-all",
+        "ClusterRole/NS-nodes": "bound by ClusterRoleBinding.rbac.authorization.k8s.io NS-nodes "
+        "to ServiceAccount NS/web",
+        "ClusterRoleBinding/NS-nodes": "grants permissions to ServiceAccount NS/web",
+        "ClusterRoleBinding/NS-group": "grants permissions to every ServiceAccount of namespace NS",
+        "PriorityClass/NS-urgent": "priority class of Deployment.apps NS/web",
+        "RuntimeClass/NS-runtime": "runtime class of Deployment.apps NS/web",
+        "StorageClass/NS-disk": "storage class of PersistentVolumeClaim NS/data",
+        "ValidatingWebhookConfiguration/NS-hook": "webhook answered by Service NS/hook",
+    }
+    names = {name.replace(scene.namespace, "NS") for name in scene.held(version)}
+    assert names >= set(pulled(scene, version))
+
+
+def test_what_was_pulled_in_is_made_again_if_it_is_missing_and_an_undo_takes_it_away(scene: Scene) -> None:
+    version = scene.backup()
+    keys = [key.replace("NS", scene.namespace) for key in pulled(scene, version)]
+    before = {key: scene.get(key)["metadata"]["uid"] for key in keys}
+    scene.delete(*keys)
+    done = scene.restore_well(version)
+    assert done.outcomes() == dict.fromkeys(keys, "create")
+    assert all(scene.uid(key) != before[key] for key in keys)
+    scene.undo_well(done)
+    assert not any(scene.api.exists(scene.find(key)) for key in keys)
+
+
+def test_what_was_pulled_in_and_differs_is_reported_and_left_unless_asked_for(scene: Scene) -> None:
+    version = scene.backup()
+    key = f"ClusterRole/{scene.namespace}-nodes"
+    scene.patch(key, {"rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]})
+    plan = scene.plan(version)
+    (action,) = plan.actions
+    assert (action.verb, action.reason) == (Verb.SKIP, "shared")
+    assert [difference.path for difference in action.differences] == ["/rules/0/verbs"]
+    assert any("Pulled in and perhaps used by others" in warning for warning in plan.warnings)
+    left = scene.restore(version)
+    assert (left.state, left.writes) == (State.SUCCEEDED, [])
+    done = scene.restore_well(version, shared=True)
+    assert done.outcomes() == {key: "update"}
+    assert scene.get(key)["rules"][0]["verbs"] == ["get"]
+    scene.undo_well(done)
+    assert scene.get(key)["rules"][0]["verbs"] == ["list"]
+
+
+def test_an_exact_restore_deletes_nothing_outside_of_the_selection(scene: Scene) -> None:
+    version = scene.backup()
+    binding: dict[str, Any] = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": f"{scene.namespace}-later"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"kind": "ServiceAccount", "name": "web", "namespace": scene.namespace}],
+    }
+    scene.post(binding)
+    try:
+        assert scene.restore_well(version).writes == []
+        assert scene.api.exists(scene.at(binding))
+    finally:
+        scene.api.delete(scene.at(binding))
+
+
+def test_a_second_backup_without_changes_adds_no_segment(scene: Scene) -> None:
+    scene.backup()
+    again = scene.run("backup")
+    manifest = scene.repository.versions(scene.application.id).get(again.outcome["version"])
+    assert (again.state, manifest.added_bytes) == (State.SUCCEEDED, 0)
+
+
+def test_what_is_excluded_in_so_many_words_is_not_pulled_in(scene: Scene) -> None:
+    scene.describe(
+        "{objects: [{namespaces: [NS], exclude: {kinds: [PriorityClass, RuntimeClass]}}], closure: references}"
+    )
+    found = pulled(scene, scene.backup())
+    assert not {"PriorityClass/NS-urgent", "RuntimeClass/NS-runtime"} & set(found)
+    assert "StorageClass/NS-disk" in found
+
+
+def test_without_closure_nothing_is_pulled_in(scene: Scene) -> None:
+    scene.describe("{objects: [{namespaces: [NS]}]}")
+    assert pulled(scene, scene.backup()) == {}
