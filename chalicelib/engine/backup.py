@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from chalicelib.cluster.listing import items
-from chalicelib.domain.errors import Cancelled, ClusterError, ClusterRefused, MainstayError, NotFound
+from chalicelib.domain.errors import Cancelled, ClusterError, ClusterRefused, MainstayError, NotFound, SegmentsGone
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import State
 from chalicelib.domain.version import (
@@ -33,6 +33,9 @@ from chalicelib.engine.reading import Reading, read
 from chalicelib.engine.work import Finish, Flow, Next, Work
 from chalicelib.planning.selection import Selection
 from chalicelib.store.segments import SegmentWriter
+
+#: Times that one backup captures, where sweeps take what it counts on.
+_MOST_CAPTURES = 3
 
 
 def capture(work: Work) -> Next:
@@ -191,7 +194,8 @@ def seal(work: Work) -> Next:
     lines = work.repository.operations.read_lines(
         application, work.operation.id, "manifest", fence=work.checkpoint["manifestFence"]
     )
-    manifest = Manifest.model_validate_json(next(iter(lines)))
+    *_, drawn_up = lines  # one that could not be sealed may lie before it
+    manifest = Manifest.model_validate_json(drawn_up)
     work.enter_sealing()
     arguments = work.operation.arguments
     work.repository.notes.update(
@@ -205,7 +209,10 @@ def seal(work: Work) -> Next:
             made_by=work.operation.requested_by,
         ),
     )
-    work.repository.versions(application).seal(manifest)
+    try:
+        work.repository.versions(application).seal(manifest)
+    except SegmentsGone as error:
+        return _capture_again(work, manifest.version, error)
     work.repository.applications.set_current(application, manifest.version, work.now())
     outcome = {
         "version": manifest.version,
@@ -217,6 +224,17 @@ def seal(work: Work) -> Next:
     }
     state = State.SUCCEEDED if manifest.complete and not manifest.unfollowed else State.PARTIAL
     return Next("retain", {"sealed": {"state": state.value, "outcome": outcome}})
+
+
+def _capture_again(work: Work, version: str, error: SegmentsGone) -> Next:
+    """A sweep took what this counted on: store it anew, as another version. It is rare, so a few times are enough."""
+    times = int(work.checkpoint.get("captures", 1))
+    if times >= _MOST_CAPTURES:
+        raise error
+    work.leave_sealing()
+    work.repository.versions(work.application.id).end(version, "mainstay", f"it was not sealed: {error.code}")
+    now = work.now()
+    return Next("capture", {"version": new_id("ver", now), "captureBegan": now.isoformat(), "captures": times + 1})
 
 
 def _pulled_in(manifest: Manifest) -> dict[str, Any]:
@@ -237,6 +255,7 @@ def failed(work: Work, error: MainstayError) -> Finish:
         work.repository.versions(work.application.id).end(
             version, "mainstay", f"the backup did not succeed: {error.code}"
         )
+        sweep_later(work.repository, work.application.id)
     return Finish(State.CANCELLED if isinstance(error, Cancelled) else State.FAILED)
 
 

@@ -18,6 +18,7 @@ from chalicelib.domain.document.backup import Keep
 from chalicelib.domain.errors import Conflict, NotFound
 from chalicelib.domain.operation import State
 from chalicelib.engine.needed import needed
+from chalicelib.engine.sweeps import sweep_later
 from chalicelib.engine.work import Finish, Work
 from chalicelib.planning.retention import Candidate, Verdict, keep_of, verdicts
 from chalicelib.store.repository import Repository
@@ -85,6 +86,8 @@ def retain(work: Work) -> Finish:
         except (Conflict, NotFound):
             continue  # it was held, or deleted, in between
         gone.append(verdict.version)
+    if gone:
+        sweep_later(repository, application)
     return ended(work, gone)
 
 

@@ -6,8 +6,10 @@ stops the restore here, while nothing has been touched.
 
 from __future__ import annotations
 
+import contextlib
+
 from chalicelib.cluster.listing import Listing
-from chalicelib.domain.errors import Conflict
+from chalicelib.domain.errors import Conflict, SegmentsGone
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.plan import Plan, Verb
 from chalicelib.domain.version import Note
@@ -15,12 +17,34 @@ from chalicelib.engine.backup import draw_up
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.packing import PackingVisitor
 from chalicelib.engine.reading import Reading, Row
+from chalicelib.engine.sweeps import sweep_later
 from chalicelib.engine.work import Work
 from chalicelib.planning.normalise import digest, normalise
+
+#: Times that one is made, where sweeps take what it counts on.
+_MOST_TIMES = 3
 
 
 def make(work: Work, plan: Plan) -> str:
     """Seal the live state of what `plan` will change; returns the version's id. `Conflict` if something moved."""
+    for _ in range(_MOST_TIMES - 1):
+        with contextlib.suppress(SegmentsGone):
+            return _make(work, plan)
+        give_up(work)
+    return _make(work, plan)
+
+
+def give_up(work: Work) -> None:
+    """A safety version that is not to be: whatever a stalled worker still writes, it will not exist."""
+    version = work.checkpoint.get("safetyDraft")
+    if version is not None and not work.checkpoint.get("safetyVersion"):
+        work.lease.check()
+        work.repository.versions(work.application.id).end(version, "mainstay", "no safety version came of it")
+        work.note(safetyDraft=None)
+        sweep_later(work.repository, work.application.id)
+
+
+def _make(work: Work, plan: Plan) -> str:
     version = work.checkpoint.get("safetyDraft")
     if version is None:
         version = new_id("ver", work.now())

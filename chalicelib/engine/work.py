@@ -284,8 +284,12 @@ class Work:
         try:
             yield
         finally:
-            self.sealed = False
-            self.repository.lanes.leave_sealing(self.application.id, self.fence, self.holder)
+            self.leave_sealing()
+
+    def leave_sealing(self) -> None:
+        """Nothing is being sealed any more: the operation can be cancelled again."""
+        self.sealed = False
+        self.repository.lanes.leave_sealing(self.application.id, self.fence, self.holder)
 
     def next_number(self, name: str) -> int:
         """The number of the next part of this name under this worker's fence: 0, 1, 2, …"""

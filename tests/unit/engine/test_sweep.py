@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from chalicelib.domain.errors import Conflict, StorageRefused
+from chalicelib.domain.errors import Conflict, SegmentsGone, StorageRefused
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.domain.version import Manifest
 from chalicelib.engine.engine import Engine
 from chalicelib.engine.flows import FLOWS
 from chalicelib.engine.sweeps import Keeping, Sweeps, sweep_later
+from chalicelib.engine.work import Next, Step, Work
 from chalicelib.store import condemned, layout
 from chalicelib.store.backends.memory import MemoryBackend
 from chalicelib.store.segments import Present
+from tests.support.synthetic import SYNTHETIC, capture, differs
 from tests.unit.engine.house import House
 
 GRACE = Keeping(timedelta(hours=4), timedelta(days=90))
@@ -357,3 +360,68 @@ def _watching_deletes(house: House, watch: Any) -> Iterator[None]:
         yield
     finally:
         MemoryBackend.delete = original  # type: ignore[method-assign]
+
+
+def test_a_backup_that_counted_on_what_was_condemned_uploads_it_again(house: House, sweeps: Sweeps) -> None:
+    """Condemned after the backup had looked what is there, before it seals: a sweeper that was taken for dead."""
+    first = _synthetic(house, seed=1)
+    assert first.state is State.SUCCEEDED
+
+    def between(work: Work) -> Next:
+        following = capture(work)
+        if "captures" not in work.checkpoint:
+            manifest = house.repository.versions(house.application).get(str(first.outcome["version"]))
+            _condemn(house, manifest.segments[0].name)
+        return following
+
+    second = _synthetic(house, seed=1, capture=between)
+    assert (second.state, second.outcome["objects"]) == (State.SUCCEEDED, first.outcome["objects"])
+    versions = house.repository.versions(house.application)
+    assert len(list(versions.list())) == 2
+    for each in versions.list():
+        assert differs(house.repository, versions.get(each), seed=1) == []
+    ended = versions.survey().ended
+    assert len(ended) == 1  # the one that was not sealed: a manifest written late would be dead
+
+
+def test_a_backup_whose_segments_go_every_time_gives_up(house: House, sweeps: Sweeps) -> None:
+    def between(work: Work) -> Next:
+        following = capture(work)
+        present = Present.read(house.repository.vault, house.application)
+        _condemn(house, next(iter(present.sizes)))
+        return following
+
+    ended = _synthetic(house, seed=1, capture=between)
+    assert (ended.state, ended.error and ended.error.code) == (State.FAILED, "segments-gone")
+    assert list(house.repository.versions(house.application).list()) == []
+    assert len(house.repository.versions(house.application).survey().ended) == 3
+
+
+def test_a_version_that_a_sweep_met_while_it_was_sealed_is_none(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Condemned between the look before and the manifest: the look after finds it."""
+    manifest = stored(house, "a")
+    create = MemoryBackend.create
+
+    def condemning_first(self: MemoryBackend, key: str, data: bytes) -> Any:
+        if key == layout.manifest(house.application, manifest.version):
+            monkeypatch.setattr(MemoryBackend, "create", create)
+            _condemn(house, manifest.segments[0].name)
+        return create(self, key, data)
+
+    monkeypatch.setattr(MemoryBackend, "create", condemning_first)
+    versions = house.repository.versions(house.application)
+    with pytest.raises(SegmentsGone):
+        versions.seal(manifest)
+    assert list(versions.list()) == []
+    assert versions.survey().sealed.keys() == versions.survey().ended.keys() == {manifest.version}
+
+
+def _synthetic(house: House, seed: int, capture: Step = capture) -> Operation:
+    """A backup of the product, but for what it captures; done."""
+    flow = replace(SYNTHETIC, steps={**SYNTHETIC.steps, "capture": capture})
+    engine = Engine(house.repository, None, {OperationKind.BACKUP: flow})  # type: ignore[arg-type]
+    started = house.start("backup", engine, seed=seed)
+    engine.work(house.application)
+    return house.get(started)
