@@ -30,6 +30,7 @@ from chalicelib.domain.version import (
 from chalicelib.engine import closure, health, retention
 from chalicelib.engine.packing import Packed, PackingVisitor
 from chalicelib.engine.reading import Reading, read
+from chalicelib.engine.sweeps import sweep_later
 from chalicelib.engine.work import Finish, Flow, Next, Work
 from chalicelib.planning.selection import Selection
 from chalicelib.store.segments import SegmentWriter
