@@ -105,6 +105,11 @@ def note(application: str, version: str) -> str:
     return f"{control(application)}notes/{parse_id(version, 'ver')}.json"
 
 
+def sweep_due(application: str) -> str:
+    """When the next sweep is to be."""
+    return f"{control(application)}sweep.json"
+
+
 def operations(application: str) -> str:
     return f"{control(application)}operations/"
 
