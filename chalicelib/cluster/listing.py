@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -54,6 +54,8 @@ class Page:
     #: Bytes the server sent for it.
     size: int = 0
     consistent: bool = True
+    #: The token of the page after it; empty if it is the last. The server keeps it for some minutes.
+    following: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +84,20 @@ def pages(
     field_selector: str = "",
     limit: int = PAGE_ITEMS,
     deadline: float | None = None,
+    token: str = "",
 ) -> Iterator[Page | Restarted]:
-    """The pages of one collection. `deadline` (on `now()`) bounds each request with its retries.
+    """The pages of one collection, or those from `token` on. `deadline` (on `now()`) bounds each request with its
+    retries.
 
     Raises `ClusterRefused` (403: a gap for the caller to name; 404: the kind is no longer served, `vanished(error)`)
     and `ClusterUnreachable`.
     """
     listing = Listing(resource, namespace, label_selector, field_selector)
-    restarts, token, consistent = 0, "", True
+    restarts, consistent = 0, True
     many = min(limit, FIRST_PAGE_ITEMS)
     while True:
         try:
-            page, following = _page(client, listing, many, token, deadline, consistent=consistent)
+            page = _page(client, listing, many, token, deadline, consistent=consistent)
         except ClusterRefused as refusal:
             if refusal.http_status == 404:
                 if still_served(client, resource, deadline=deadline):
@@ -112,9 +116,9 @@ def pages(
             yield Restarted(restarts)
             continue
         yield page
-        if not following:
+        if not page.following:
             return
-        token = following
+        token = page.following
         many = _fitting(page, limit)
 
 
@@ -167,8 +171,10 @@ def each_parallel(
     ahead: int = 8,
     limit: int = PAGE_ITEMS,
     deadline: float | None = None,
+    tokens: Mapping[Listing, str] | None = None,
 ) -> Generator[tuple[Listing, Event]]:
-    """The pages of many collections, listed by `workers` threads, handed out in the caller's own thread.
+    """The pages of many collections, listed by `workers` threads, handed out in the caller's own thread. Those with a
+    token go on from there.
 
     At most `ahead` pages wait, besides one in the hands of each worker: a slow caller slows the listing, memory
     stays. The events of one listing come in order, those of different ones mixed; the last of each is `Ended`.
@@ -189,7 +195,7 @@ def each_parallel(
 
     def read(listing: Listing) -> None:
         try:
-            for event in _events(client, listing, limit, deadline):
+            for event in _events(client, listing, limit, deadline, (tokens or {}).get(listing, "")):
                 if not hand_over(listing, event):
                     return
         except BaseException as error:  # noqa: BLE001  # handed to the caller's thread, which raises it
@@ -216,7 +222,7 @@ def each_parallel(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _events(client: Client, listing: Listing, limit: int, deadline: float | None) -> Iterator[Event]:
+def _events(client: Client, listing: Listing, limit: int, deadline: float | None, token: str) -> Iterator[Event]:
     try:
         yield from pages(
             client,
@@ -226,6 +232,7 @@ def _events(client: Client, listing: Listing, limit: int, deadline: float | None
             field_selector=listing.field_selector,
             limit=limit,
             deadline=deadline,
+            token=token,
         )
     except MainstayError as error:
         yield Ended(error)
@@ -235,7 +242,7 @@ def _events(client: Client, listing: Listing, limit: int, deadline: float | None
 
 def _page(
     client: Client, listing: Listing, limit: int, token: str, deadline: float | None, *, consistent: bool
-) -> tuple[Page, str]:
+) -> Page:
     query: dict[str, str | int] = {"limit": limit}
     if token:
         query["continue"] = token
@@ -254,8 +261,8 @@ def _page(
     for item in found:
         item["apiVersion"] = resource.api_version
         item["kind"] = resource.kind
-    page = Page(found, str(metadata.get("resourceVersion") or ""), len(answer.data), consistent)
-    return page, str(metadata.get("continue") or "")
+    following = str(metadata.get("continue") or "")
+    return Page(found, str(metadata.get("resourceVersion") or ""), len(answer.data), consistent, following)
 
 
 def _gone(listing: Listing, refusal: ClusterRefused) -> ClusterRefused:

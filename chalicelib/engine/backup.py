@@ -2,13 +2,15 @@
 
     capture ─► seal ─► retain ─► succeeded | partial
 
-`capture` reads the selection and stores its content; what it stored and does not need again is left to sweep. Its
-checkpoint is the whole manifest, so `seal` needs nothing else, and may be done by another worker.
+`capture` reads the selection and stores its content; what it stored and does not need again is left to sweep. If its
+turn ends, what it has read is kept (see `keeping`), and the next turn reads what is missing. Its checkpoint is the
+whole manifest, so `seal` needs nothing else, and may be done by another worker.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
@@ -28,8 +30,9 @@ from chalicelib.domain.version import (
     SegmentRef,
 )
 from chalicelib.engine import closure, health, retention
+from chalicelib.engine.keeping import Keeper
 from chalicelib.engine.packing import Packed, PackingVisitor
-from chalicelib.engine.reading import Reading, read
+from chalicelib.engine.reading import Reading, read, requests_of
 from chalicelib.engine.sweeps import sweep_later
 from chalicelib.engine.work import Finish, Flow, Next, Work
 from chalicelib.planning.selection import Selection
@@ -41,37 +44,51 @@ _MOST_CAPTURES = 3
 
 def capture(work: Work) -> Next:
     """Read the selection, store its content, and draw the manifest up."""
-    version = work.checkpoint.get("version")
-    if version is None:
-        version = new_id("ver", work.now())
-        work.note(version=version)
-    started = work.now()
+    version, started = _begun(work)
     session = work.session
     writer = work.repository.segment_writer(work.application.id)
     selection = Selection(work.document.spec.state.objects)
-    with PackingVisitor(writer) as visitor:
-        follows = work.document.spec.state.closure == "references"
+    follows = work.document.spec.state.closure == "references"
+    with ExitStack() as stack:
+        visitor = stack.enter_context(PackingVisitor(writer))
         noting = closure.Noting(visitor, selection, session.discovery.resources)
+        keeper = stack.enter_context(
+            Keeper(work, visitor, requests_of(session, selection), writer, noting if follows else None)
+        )
         reading = read(
             session,
             selection,
             noting if follows else visitor,
             pause=work.pause,
-            progress=lambda done, total: work.report(done, total, "kinds"),
+            progress=keeper.report,
+            so_far=keeper.so_far,
         )
         reading.gaps += _absent_namespaces(work, reading)
         followed = closure.Closure()
         if follows:
             followed = closure.pull(session, selection, noting.noted, reading, visitor, work.pause)
         captured = work.now()
+        work.pause()
+        # From here to the end it is a matter of moments, which would have to be spent again.
         packed = visitor.finish(reading.rows)
     document = writer.put("document", work.application.document.encode())
     more = {"pulled": tuple(followed.pulled), "unfollowed": tuple(followed.unfollowed)}
     manifest = draw_up(work, version, started, captured, reading, packed, document, writer, **more)
-    manifest = manifest.model_copy(update={"health": _health(work), "images": _images(work)})
-    work.pause()
-    work.put_part("manifest", 0, [orjson.dumps(manifest.model_dump(mode="json", by_alias=True))])
+    seen = {"health": _health(work), "images": _images(work)}
+    manifest = manifest.model_copy(update={**seen, "added_bytes": keeper.added_bytes})
+    work.look()
+    number = work.next_number("manifest")
+    work.put_part("manifest", number, [orjson.dumps(manifest.model_dump(mode="json", by_alias=True))])
     return Next("seal", {"manifestFence": work.fence})
+
+
+def _begun(work: Work) -> tuple[str, datetime]:
+    """The version's id, and when the first turn of its capture began."""
+    if "version" not in work.checkpoint:
+        now = work.now()
+        work.note(version=new_id("ver", now), captureBegan=now.isoformat())
+    began = work.checkpoint.get("captureBegan")
+    return work.checkpoint["version"], datetime.fromisoformat(began) if began else work.now()
 
 
 def _absent_namespaces(work: Work, reading: Reading) -> list[Gap]:

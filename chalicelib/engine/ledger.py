@@ -27,7 +27,10 @@ class Ledger:
 
     def outcome(self, entries: Iterable[LedgerEntry]) -> None:
         """Keep outcomes; they are written with the next part."""
+        before = len(self._pending)
         self._pending.extend(entries)
+        if len(self._pending) > before:
+            self.work.moved = True
 
     def intend(self, entries: Sequence[LedgerEntry]) -> None:
         """Write that these requests are about to be made, together with the outcomes that are known by now."""

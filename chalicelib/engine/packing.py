@@ -7,6 +7,7 @@ for each kind.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,14 +27,36 @@ _LARGE = 256 * 1024
 _UPLOADS = 8
 
 
+class Places:
+    """Where lines are that an earlier turn has packed: like a packer that has finished."""
+
+    def __init__(self, segments: Iterable[SegmentRef]) -> None:
+        self._segments = tuple(segments)
+        self._segment, self._offset, self._length = array("I"), array("I"), array("I")
+
+    def add(self, segment: int, offset: int, length: int) -> int:
+        """One more line, in the segment of that number; its ticket."""
+        for column, value in zip((self._segment, self._offset, self._length), (segment, offset, length), strict=True):
+            column.append(value)
+        return len(self._length) - 1
+
+    def finish(self) -> tuple[SegmentRef, ...]:
+        """The segments."""
+        return self._segments
+
+    def place(self, ticket: int) -> tuple[str, int, int]:
+        """Segment, offset and length of a line."""
+        return self._segments[self._segment[ticket]].name, self._offset[ticket], self._length[ticket]
+
+
 @dataclass(slots=True)
 class _Unit:
-    """One listing: its lines while they are few, or the packer that takes them."""
+    """Of one listing: its lines while they are few, or the packer that takes them."""
 
     number: int
     lines: list[tuple[ObjectKey, bytes]] = field(default_factory=list)
     size: int = 0
-    packer: Packer | None = None
+    packer: Packer | Places | None = None
     #: Ticket of its first line in the packer.
     first: int = 0
 
@@ -48,6 +71,8 @@ class PackingVisitor:
         self._pool = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="upload")
         self._units: list[_Unit] = []
         self._current: dict[Listing, _Unit] = {}
+        #: Listings of which much was packed already, by earlier turns.
+        self._large: set[Listing] = set()
 
     def __enter__(self) -> PackingVisitor:
         return self
@@ -63,13 +88,16 @@ class PackingVisitor:
 
     def take(self, listing: Listing, key: ObjectKey, content: Body, digest: bytes, raw: bytes) -> int:  # noqa: ARG002
         """Pack one object; the token says where it will be found."""
+        # The packer ends each line itself.
+        return self._put(listing, key, canonical_line(content)[:-1])
+
+    def _put(self, listing: Listing, key: ObjectKey, line: bytes) -> int:
         unit = self._current.get(listing)
         if unit is None:
-            unit = self._current[listing] = _Unit(len(self._units))
-            self._units.append(unit)
-        # The packer ends each line itself.
-        line = canonical_line(content)[:-1]
-        if unit.packer is not None:
+            unit = self._current[listing] = self._unit()
+            if listing in self._large:
+                self._pack_alone(unit)
+        if isinstance(unit.packer, Packer):
             ticket = unit.packer.add(key, line)
         else:
             ticket = len(unit.lines)
@@ -79,6 +107,10 @@ class PackingVisitor:
                 self._pack_alone(unit)
         return unit.number << 32 | ticket
 
+    def _unit(self) -> _Unit:
+        self._units.append(_Unit(len(self._units)))
+        return self._units[-1]
+
     def restart(self, listing: Listing) -> None:
         """What was packed of it is nobody's: it is not in the index, and a later sweep removes it."""
         unit = self._current.pop(listing, None)
@@ -86,10 +118,39 @@ class PackingVisitor:
             unit.lines.clear()
 
     def _pack_alone(self, unit: _Unit) -> None:
-        unit.packer = Packer(self._writer, executor=self._pool)
+        unit.packer = packer = Packer(self._writer, executor=self._pool)
         for key, line in unit.lines:
-            unit.packer.add(key, line)
+            packer.add(key, line)
         unit.lines.clear()
+
+    # ── between two turns ───────────────────────────────────────────────────────────────────────────────
+
+    def settle(self, listing: Listing) -> tuple[SegmentRef, ...]:
+        """Store what is packed of a listing by itself; its segments. What follows of it begins a new one."""
+        unit = self._current.get(listing)
+        if unit is None or unit.packer is None:
+            return ()
+        del self._current[listing]
+        self._large.add(listing)
+        return tuple(unit.packer.finish())
+
+    def line(self, token: int) -> bytes | tuple[str, int, int]:
+        """An object's line, or where it is stored (once its listing is settled)."""
+        unit, ticket = self._units[token >> 32], token & 0xFFFFFFFF
+        if unit.packer is None:
+            return unit.lines[ticket][1]
+        return unit.packer.place(unit.first + ticket)
+
+    def put_back(self, listing: Listing, key: ObjectKey, line: bytes) -> int:
+        """Take a line that an earlier turn has kept; its token."""
+        return self._put(listing, key, line)
+
+    def put_back_places(self, listing: Listing, places: Places) -> int:
+        """Take what an earlier turn has packed; add a ticket of `places` for the token of its line."""
+        unit = self._unit()
+        unit.packer = places
+        self._large.add(listing)
+        return unit.number << 32
 
     def finish(self, rows: Iterable[Row]) -> Packed:
         """Store the rest and the index of `rows`, which are sorted by key."""

@@ -10,8 +10,9 @@ objects are *derived* (their controller is in the selection and will make them a
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Protocol
 
 import orjson
@@ -28,7 +29,7 @@ from chalicelib.planning.normalise import digest, normalise
 from chalicelib.planning.ownership_roots import controller_of, controller_reference
 from chalicelib.planning.selection import ListRequest, Selection
 
-__all__ = ["Reading", "Row", "Visitor", "read"]
+__all__ = ["Listed", "Reading", "Row", "Visitor", "mark", "read", "requests_of"]
 
 #: Threads that list, and pages that may wait for the one that consumes them (about 3 MB each of small objects).
 _WORKERS = 8
@@ -61,6 +62,48 @@ class Reading:
     resources: dict[tuple[str, str], Resource] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Listed:
+    """What has been read of one listing: by this turn (`run`), and by earlier ones."""
+
+    run: Run = field(default_factory=Run)
+    earlier: list[Run] = field(default_factory=list)
+    #: Marks of the uids of all its objects that the selection takes, by this turn and by earlier ones.
+    selected: array[int] = field(default_factory=lambda: array("Q"))
+    earlier_selected: array[int] = field(default_factory=lambda: array("Q"))
+    #: Where to go on; empty at the beginning, and at the end.
+    following: str = ""
+    ended: bool = False
+    gap: Gap | None = None
+    #: Whether this turn began it anew: what earlier ones read of it is void.
+    anew: bool = False
+
+    def begin_anew(self) -> None:
+        """Forget what was read."""
+        self.run, self.earlier, self.following, self.anew = Run(), [], "", True
+        self.selected, self.earlier_selected = array("Q"), array("Q")
+
+    @property
+    def runs(self) -> list[Run]:
+        """All its rows."""
+        return [*self.earlier, self.run]
+
+
+def requests_of(session: ClusterSession, selection: Selection) -> dict[Listing, ListRequest]:
+    """What is to be listed."""
+    return {_listing(request): request for request in selection.requests(session.discovery.resources)}
+
+
+def mark(uid: str) -> int:
+    """A uid as 64 bits: enough to tell one from a million, and the same in every process."""
+    if len(uid) == 36:
+        try:
+            return int(uid[:8] + uid[9:13] + uid[14:18], 16)
+        except ValueError:
+            pass
+    return int.from_bytes(blake2b(uid.encode(), digest_size=8).digest())
+
+
 def read(
     session: ClusterSession,
     selection: Selection,
@@ -68,40 +111,49 @@ def read(
     *,
     pause: Callable[[], None],
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    so_far: dict[Listing, Listed] | None = None,
 ) -> Reading:
-    """Read the whole selection once. A part that stays refused becomes a gap; a server that is away raises."""
-    requests = {_listing(request): request for request in selection.requests(session.discovery.resources)}
-    runs = {listing: Run() for listing in requests}
-    reading, selected = Reading(), array("q")
+    """Read the whole selection once. A part that stays refused becomes a gap; a server that is away raises.
+
+    `so_far` is what earlier turns have read, and is filled while this one reads: who is interrupted keeps it.
+    """
+    requests = requests_of(session, selection)
+    known = so_far if so_far is not None else {}
+    for gone in known.keys() - requests.keys():
+        del known[gone]  # its kind is no longer served, and so are its objects
+    for listing in requests:
+        known.setdefault(listing, Listed())
+    reading = Reading()
     reading.gaps.extend(
         Gap(group=each.group, kind="*", status=503, message=each.message)
         for each in session.discovery.unavailable
         if selection.may_concern(each.group)
     )
-    done = 0
-    for listing, event in each_parallel(session.client, requests, workers=_WORKERS, ahead=_AHEAD):
+    todo = [listing for listing in requests if not known[listing].ended]
+    tokens = {listing: known[listing].following for listing in todo}
+    done = len(requests) - len(todo)
+    for listing, event in each_parallel(session.client, todo, workers=_WORKERS, ahead=_AHEAD, tokens=tokens):
+        listed = known[listing]
         if isinstance(event, Page):
             pause()
-            _page(event, listing, requests[listing], runs[listing], selected, visitor)
-        elif isinstance(event, Restarted):
-            runs[listing].clear()
+            _page(event, listing, requests[listing], listed, visitor)
+            continue
+        if isinstance(event, Restarted) or event.error is not None:
+            listed.begin_anew()
             visitor.restart(listing)
-        elif event.error is not None:
-            runs[listing].clear()
-            visitor.restart(listing)
-            gap = _gap(listing, event.error)
-            if gap is not None:
-                reading.gaps.append(gap)
-            done += 1
-        else:
-            done += 1
-            progress(done, len(requests))
-    for listing, run in runs.items():
-        if len(run):
+        if isinstance(event, Restarted):
+            continue
+        listed.gap = _gap(listing, event.error) if event.error is not None else None
+        listed.ended = True
+        done += 1
+        progress(done, len(requests))
+    for listing, listed in known.items():
+        if any(map(len, listed.runs)):
             resource = listing.resource
             reading.resources[(resource.group, resource.kind)] = resource
-    _drop_derived(runs.values(), selected, visitor)
-    reading.rows = Rows(runs.values())
+    _drop_derived(known.values(), visitor)
+    reading.rows = Rows(run for listed in known.values() for run in listed.runs)
+    reading.gaps.extend(listed.gap for listed in known.values() if listed.gap is not None)
     reading.gaps.sort(key=lambda gap: (gap.group, gap.kind, gap.namespace))
     return reading
 
@@ -110,9 +162,7 @@ def _listing(request: ListRequest) -> Listing:
     return Listing(request.resource, request.namespace, request.label_selector, request.field_selector)
 
 
-def _page(
-    page: Page, listing: Listing, request: ListRequest, rows: Run, selected: array[int], visitor: Visitor
-) -> None:
+def _page(page: Page, listing: Listing, request: ListRequest, listed: Listed, visitor: Visitor) -> None:
     resource = listing.resource
     group, kind = resource.group, resource.kind
     for body in page.items:
@@ -120,10 +170,11 @@ def _page(
         namespace, name = metadata.get("namespace") or "", metadata["name"]
         if not request.takes(namespace, name, metadata.get("labels") or {}):
             continue
-        selected.append(hash(metadata["uid"]))
+        listed.selected.append(mark(metadata["uid"]))
         row = row_of(body, listing, ObjectKey(group, kind, namespace, name), visitor)
         if row is not None:
-            rows.append(row)
+            listed.run.append(row)
+    listed.following = page.following
 
 
 def row_of(body: Body, listing: Listing, key: ObjectKey, visitor: Visitor) -> Row | None:
@@ -163,13 +214,16 @@ def _gap(listing: Listing, error: MainstayError) -> Gap | None:
     raise error
 
 
-def _drop_derived(runs: Collection[Run], selected: array[int], visitor: Visitor) -> None:
-    """`selected` are hashes of all uids of the selection."""
-    named = {hash(owner) for run in runs for owner in run.owners()}
-    here = named.intersection(selected) if named else named
+def _drop_derived(listed: Collection[Listed], visitor: Visitor) -> None:
+    runs = [run for each in listed for run in each.runs]
+    named = {mark(owner) for run in runs for owner in run.owners()}
+    here: set[int] = set()
+    if named:
+        marks: Iterable[array[int]] = (array for each in listed for array in (each.selected, each.earlier_selected))
+        here = {one for array in marks for one in named.intersection(array)}
 
     def settle(row: Row) -> Row | None:
-        if hash(row.owner) not in here:
+        if row.owner is None or mark(row.owner) not in here:
             return row
         return row._replace(standing=capture_rules.Reason.DERIVED.value) if visitor.misses(row.key) else None
 
