@@ -85,6 +85,7 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     from chalicelib.engine.turns import TurnTerms
     from chalicelib.services.access import Access
     from chalicelib.services.applications import Applications
+    from chalicelib.services.automatic import Automatic
     from chalicelib.services.clusters import RegisteredClusters
     from chalicelib.services.documents import Documents
     from chalicelib.services.operations import Operations
@@ -105,9 +106,11 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     operations = Operations(repository, engine)
     versions = Versions(repository, operations, clusters)
     schedules = Schedules(repository, engine)
+    applications = Applications(repository, clusters, documents, operations, versions, schedules)
     return Services(
         access=Access(settings.read_admin_token(), settings.admin_token_sha256),
-        applications=Applications(repository, clusters, documents, operations, versions, schedules),
+        applications=applications,
+        automatic=Automatic(repository, engine, schedules, applications, clusters),
         versions=versions,
         operations=operations,
         clusters=clusters,

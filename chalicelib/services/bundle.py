@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from chalicelib.engine.engine import Engine
     from chalicelib.engine.sweeps import Sweeps
     from chalicelib.services.applications import Applications
+    from chalicelib.services.automatic import Automatic
     from chalicelib.services.clusters import RegisteredClusters
     from chalicelib.services.documents import Documents
     from chalicelib.services.operations import Operations
@@ -23,6 +24,7 @@ class Services:
 
     access: Access
     applications: Applications
+    automatic: Automatic
     versions: Versions
     operations: Operations
     clusters: RegisteredClusters

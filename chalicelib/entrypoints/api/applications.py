@@ -8,6 +8,7 @@ from chalicelib.services.models import (
     ApplicationPage,
     ApplicationRegistration,
     ApplicationView,
+    AutobackupRequest,
     BackupRequest,
     DeletionQuery,
     OperationView,
@@ -55,6 +56,15 @@ def delete_application(call: Call[None, DeletionQuery], application: str) -> Ope
     The versions' bytes stay until a sweep, which comes in a later release.
     """
     return call.services.applications.delete(call.asker, application, call.query)
+
+
+@api.route("/app/autobackup/{id}/{timeInterval}", method="PUT", body=AutobackupRequest, answer=ApplicationView)
+def set_autobackup(call: Call[AutobackupRequest, None], application: str, interval: str) -> ApplicationView:
+    """Set how often an application is backed up by itself, in seconds; 0 stops it.
+
+    It is written into the document, whose comments and order stay. Nothing is started at once.
+    """
+    return call.services.automatic.set_interval(call.asker, application, interval, call.body)
 
 
 @api.route("/app/status/{id}", query=StatusQuery, answer=StatusView)

@@ -11,6 +11,8 @@ from chalicelib.services.models import (
     ClusterView,
     Gone,
     PageQuery,
+    PolicyRequest,
+    PolicyView,
 )
 
 api = Api(__name__)
@@ -26,6 +28,18 @@ def check_kubernetes_status(call: Call[None, ClusterQuery]) -> ClusterStatusView
 def set_kubernetes_settings(call: Call[ClusterSettings, None]) -> ClusterView:
     """Set how to work with a cluster, or register one. Credentials are tried before they are stored."""
     return call.services.clusters.configure(call.asker, call.body)
+
+
+@api.route("/kubernetes/changeBackupPolicies", method="PUT", body=PolicyRequest, answer=PolicyView)
+def change_backup_policies(call: Call[PolicyRequest, None]) -> PolicyView:
+    """Set how often applications are backed up whose documents do not say it, and which of their versions stay."""
+    return call.services.automatic.change_policy(call.asker, call.body)
+
+
+@api.route("/kubernetes/backupPolicies", answer=PolicyView)
+def get_backup_policies(call: Call[None, None]) -> PolicyView:
+    """Tell the default of applications whose documents say nothing about their backups."""
+    return call.services.automatic.policy(call.asker)
 
 
 @api.route("/kubernetes/clusters", query=PageQuery, answer=ClusterPage)

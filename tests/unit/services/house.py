@@ -17,6 +17,7 @@ from chalicelib.engine.schedules import Schedules
 from chalicelib.engine.sweeps import Keeping, Sweeps
 from chalicelib.services.access import ADMINISTRATOR, Access, Asker
 from chalicelib.services.applications import Applications
+from chalicelib.services.automatic import Automatic
 from chalicelib.services.bundle import Services
 from chalicelib.services.clusters import RegisteredClusters
 from chalicelib.services.documents import Documents
@@ -62,7 +63,7 @@ class FakeEngine:
         self.reasons: dict[str, Any] = {}
         self.nudged: list[str] = []
 
-    def nudge(self, application: str, _operation: str = "") -> None:
+    def nudge(self, application: str, _operation: str = "", _entry: str = "") -> None:
         self.nudged.append(application)
 
     def start(self, operation: Operation) -> Operation:
@@ -160,9 +161,11 @@ def house(token: str | None = TOKEN) -> House:
     operations = Operations(repository, engine)  # type: ignore[arg-type]
     versions = Versions(repository, operations, clusters)
     schedules = Schedules(repository, engine)  # type: ignore[arg-type]
+    applications = Applications(repository, clusters, documents, operations, versions, schedules)
     services = Services(
         access=Access(SecretStr(token) if token else None),
-        applications=Applications(repository, clusters, documents, operations, versions, schedules),
+        applications=applications,
+        automatic=Automatic(repository, engine, schedules, applications, clusters),  # type: ignore[arg-type]
         versions=versions,
         operations=operations,
         clusters=clusters,
