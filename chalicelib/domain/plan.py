@@ -57,6 +57,15 @@ class Identity(Stored):
         return ObjectKey(self.group, self.kind, self.namespace, self.name)
 
 
+class Awaited(Stored):
+    """A workload that is to be ready before an action is begun. `required`: the action fails if it is not in time;
+    else it is begun all the same, and that is told."""
+
+    object: Identity
+    required: bool = False
+    reason: str = ""
+
+
 class Action(Stored):
     """One step of a plan: what will be done to one object, why, and on what live state that rests."""
 
@@ -85,6 +94,8 @@ class Action(Stored):
     #: the reason is `owner`, the owner references (without uids) to give it back.
     detached_digest: str | None = None
     owners: tuple[dict[str, Any], ...] = ()
+    #: Workloads that are waited for before it is begun.
+    awaits: tuple[Awaited, ...] = ()
 
 
 class Plan(Stored):

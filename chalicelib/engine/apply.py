@@ -15,10 +15,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from chalicelib.cluster import waiting
-from chalicelib.domain.errors import MainstayError
+from chalicelib.domain.errors import Conflict, MainstayError
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Action, LedgerEntry, Verb
 from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.gates import Gate
 from chalicelib.engine.ledger import Ledger, LedgerState
 from chalicelib.engine.work import Work
 from chalicelib.engine.writes import Writer
@@ -33,6 +34,8 @@ _ESTABLISH_LIMIT = 60.0
 #: How long the controller of a quota may take to count what was given up, and between two tries, seconds.
 _COUNTING_LIMIT = 20.0
 _COUNTING_PAUSE = 1.0
+#: How long webhooks may take to answer again once everything else is done, seconds.
+_ANSWER_LIMIT = 60.0
 
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
@@ -61,6 +64,10 @@ class Applied:
         self.outcomes[number] = entry
         if entry.mark == "failed":
             self._failed.add(number)
+
+    def not_written(self) -> dict[ObjectKey, str]:
+        """The objects that should have been written and were not, with the reason."""
+        return {entry.object.key: entry.told or entry.message for entry in self.failed}
 
     @property
     def failed(self) -> list[LedgerEntry]:
@@ -99,13 +106,16 @@ def apply(
     with ThreadPoolExecutor(connections, thread_name_prefix="apply") as pool:
         places = {item.action.object.key: item for item in todo}
         execution = _Execution(work, pool, phase, wanted, writer, ledger, applied, keep_going, total, places)
-        for _, wave in itertools.groupby(todo, key=lambda item: item.action.wave):
-            items = list(wave)
+        gate = Gate(work, session, applied.not_written)
+        for number, wave in itertools.groupby(todo, key=lambda item: item.action.wave):
+            items = execution.let_through(list(wave), gate, f"{phase}-{number}")
+            if execution.stops:
+                break
             execution.carry_out(items)
             execution.try_again()
             if execution.stops:
                 break
-            _gate(session, work, items, applied)
+            _established(session, work, items, applied)
         execution.give_up_waiting()
     if not applied.failed or keep_going:
         done_before = [actions[number].object.key for number, entry in known.settled.items() if entry.mark == "done"]
@@ -136,6 +146,24 @@ class _Execution:
     def stops(self) -> bool:
         """Whether something failed for good, and that is an end."""
         return bool(self.applied.failed) and not self.keep_going
+
+    def let_through(self, items: list[Numbered], gate: Gate, wave: str) -> list[Numbered]:
+        """Wait for what the actions of a wave need to be ready; those whose need was not met have failed."""
+        if any(item.action.awaits for item in items):
+            self.ledger.flush()  # it may take long, and end in the middle
+        refused = gate.before(wave, (item.action for item in items))
+        if gate.told:
+            known = self.work.checkpoint.get("warnings") or ()
+            self.work.note(warnings=list(dict.fromkeys((*known, *gate.told))))
+            gate.told.clear()
+        for item in items:
+            why = refused.get(item.action.object.key)
+            if why is not None:
+                failed = {"mark": "failed", "message": why, "told": why, "error": Conflict(why).as_json()}
+                entry = _intent(item, self.phase).model_copy(update=failed)
+                self.applied.add(item.number, entry)
+                self.ledger.outcome([entry])
+        return [item for item in items if item.action.object.key not in refused]
 
     def carry_out(self, items: list[Numbered]) -> None:
         """Do these, in parallel and in batches."""
@@ -193,8 +221,12 @@ class _Execution:
 
     def try_again(self) -> None:
         """Try what waits for room: one of them, and the others if that one found it."""
-        while self.waiting and not self.stops:
-            first, *others = (item for _, (item, _) in sorted(self.waiting.items()))
+        while not self.stops:
+            # A webhook that does not answer takes its time to, so it is asked again at the end only.
+            waiting = [item for _, (item, entry) in sorted(self.waiting.items()) if not _unanswered(entry)]
+            if not waiting:
+                return
+            first, *others = waiting
             self.carry_out([first])
             if first.number in self.waiting:
                 return
@@ -203,14 +235,19 @@ class _Execution:
     def give_up_waiting(self) -> None:
         """Nobody gives up anything more: the last tries of each, then it is a failure.
 
-        What was given up is free only when a controller has counted it, which can take seconds.
+        What was given up is free only when a controller has counted it, which can take seconds. A webhook answers
+        again when the pods behind it run, if this very plan has brought them back.
         """
         freed = any(entry.verb in {Verb.DELETE, Verb.REPLACE} for entry in self.applied.outcomes.values())
-        end = time.monotonic() + (_COUNTING_LIMIT if freed else 0.0)
         while self.waiting and not self.stops:
             self.carry_out([item for _, (item, _) in sorted(self.waiting.items())])
-            if not self.waiting or time.monotonic() >= end:
+            limit = _COUNTING_LIMIT if freed else 0.0
+            if any(_unanswered(entry) for _, entry in self.waiting.values()):
+                limit = max(limit, _ANSWER_LIMIT)
+            if not self.waiting or self.work.elapsed(f"{self.phase}-room") >= limit:
                 break
+            self.ledger.flush()
+            self.work.pause()
             time.sleep(_COUNTING_PAUSE)
         for number, (_, entry) in sorted(self.waiting.items()):
             self.applied.add(number, entry)
@@ -220,8 +257,14 @@ class _Execution:
 
 def _wants_room(entry: LedgerEntry) -> bool:
     """Whether it was refused for something that another object has and may give up: a place in a quota, an address,
-    a port."""
-    return entry.mark == "failed" and ("exceeded quota" in entry.message or services.is_taken(entry.message))
+    a port. Or for a webhook that may answer again."""
+    room = "exceeded quota" in entry.message or services.is_taken(entry.message)
+    return entry.mark == "failed" and (room or _unanswered(entry))
+
+
+def _unanswered(entry: LedgerEntry) -> bool:
+    """Whether a webhook could not be asked."""
+    return "failed calling webhook" in entry.message
 
 
 def _flush_if_possible(ledger: Ledger) -> None:
@@ -248,7 +291,7 @@ def _batches(wave: list[Numbered]) -> Iterator[list[Numbered]]:
         yield wave[start : start + _BATCH]
 
 
-def _gate(session: ClusterSession, work: Work, wave: list[Numbered], applied: Applied) -> None:
+def _established(session: ClusterSession, work: Work, wave: list[Numbered], applied: Applied) -> None:
     """After definitions were written: go on once they are served."""
     names = [
         item.action.object.name

@@ -24,6 +24,7 @@ from chalicelib.domain.plan import Plan
 from chalicelib.domain.version import Gap
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.dependents import Attached, RowsOnly, live_row, owners_of
+from chalicelib.engine.gates import with_gates
 from chalicelib.engine.held import Held
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.owners import Owners
@@ -40,6 +41,7 @@ from chalicelib.planning.immutable import Refusal, understand
 from chalicelib.planning.normalise import copy_of, digest, normalise
 from chalicelib.planning.only import Only
 from chalicelib.planning.plan import Question, make_plan
+from chalicelib.planning.rules import compile_rules
 from chalicelib.planning.selection import Selection
 from chalicelib.planning.shared import Shared
 from chalicelib.store.repository import Repository
@@ -188,6 +190,7 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
         live = _read_keys(ground, target.keys, wanted)
     context = context_of(session, document, wanted, live)
     only = Only(target.only, context) if target.only else None
+    rules = compile_rules(ground.document.spec.restore, (row.key for row in wanted.index), context)
     version_gaps = wanted.manifest.gaps if wanted.manifest and target.keys is None else ()
     plan = make_plan(
         (row for row in wanted.index if target.keys is None or row.key in target.keys),
@@ -205,7 +208,9 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
         ask_server=_DryRun(live) if ask_server else None,
         attached=Attached(session, lambda: _owned(ground, target, live)),
         shared=Shared(_pulled(wanted), target.shared, tuple(live.shared_gaps)),
+        rules=rules.after,
     )
+    plan = with_gates(plan, wanted, rules, context)
     return Planning(target, _with_unmet(plan, only), wanted)
 
 
