@@ -8,8 +8,10 @@ BIN := .venv/bin
 STAGE ?= dev
 # More for pytest, such as PYTEST_ARGS='-k restore'.
 PYTEST_ARGS ?=
+# A folder of manifests for `make applications`; without one only the project's own are tried.
+MANIFESTS ?=
 
-.PHONY: help setup cluster cluster-down demo test unit lint format package deploy bench clean
+.PHONY: help setup cluster cluster-down demo test applications unit lint format package deploy bench clean
 
 help: ## Explain every target
 	@test -t 1 && bold='\033[1m' plain='\033[0m' || bold= plain=; awk -v bold="$$bold" -v plain="$$plain" \
@@ -36,6 +38,13 @@ demo: setup ## Show the main job on a real cluster: version, damage, plan, resto
 test: setup ## Run all tests: unit, contract, cluster and end to end
 	@$(BIN)/python -m tests.harness build
 	@$(BIN)/python -m pytest -n 3 $(PYTEST_ARGS)
+
+applications: setup ## Try it on your own manifests (MANIFESTS=folder), on a control plane where nothing runs
+	@$(BIN)/python -m tests.harness build
+	@rm -rf build/applications
+	@MAINSTAY_TEST_MANIFESTS="$(MANIFESTS)" MAINSTAY_TEST_RESULTS=build/applications \
+		$(BIN)/python -m pytest tests/applications $(PYTEST_ARGS) && ended=0 || ended=$$?; \
+		$(BIN)/python -m tests.applications.table build/applications; exit $$ended
 
 unit: setup ## Run the tests that need nothing but Python (seconds)
 	@$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
