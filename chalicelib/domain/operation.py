@@ -101,6 +101,8 @@ class Operation(Stored):
     turns: int = 0
     idle_turns: int = 0
     idle_since: datetime | None = None
+    #: Messages about it that came to nothing since a worker last took it up.
+    dead_letters: int = 0
     #: When its worker last wrote it, by the storage's clock.
     touched_at: datetime | None = None
     #: Small facts about the outcome: the version made, counts of actions, the safety version.

@@ -33,6 +33,7 @@ from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.operation import Operation, OperationKind, Pending, State
 from chalicelib.domain.traces import places
 from chalicelib.engine.clusters import Clusters, ClusterSession
+from chalicelib.engine.dead_letters import DeadLetters
 from chalicelib.engine.lease import Lease, LeaseTerms, NoLease, boottime
 from chalicelib.engine.running import Ended, Run, give_up
 from chalicelib.engine.turns import TurnTerms
@@ -204,6 +205,19 @@ class Engine:
         else:
             self.work(message.application, budget)
 
+    def look_into(self, message: WorkMessage) -> None:
+        """A message came back again and again: see to what it was about."""
+        self._open()
+        ended = DeadLetters(self._repository, self._flows, self._terms, self.reasons.keys()).look_into(
+            message, self._holder()
+        )
+        if ended is not None:
+            self._ended(ended)
+
+    def _holder(self) -> str:
+        """A name for one turn of this worker."""
+        return f"{self._process}-{secrets.token_hex(4)}"
+
     def handle(self, entry: Entry, budget: Budget | None = None) -> None:
         """Do what an entry of the wake index is about. The entry is a hint: the documents decide.
 
@@ -247,7 +261,7 @@ class Engine:
         self.run(entry.application, operation.id, budget)
         found = self._find(entry.application, operation.id)
         if found is not None and found.yielded:
-            self._call_next(entry.application, operation.id)
+            self._call_next(entry.application, operation.id, payload=entry.payload)
         if found is None or found.state.ended or found.yielded:
             repository.wake.remove(again)
 
@@ -270,7 +284,7 @@ class Engine:
         lane, or the budget is over. Returns whether a wake entry of its own watches over what it leaves."""
         self._open()
         budget = (budget or Budget()).turn(self._turns.seconds)
-        holder = f"{self._process}-{secrets.token_hex(4)}"
+        holder = self._holder()
         while not budget.late:
             taken_at = boottime()
             lane = self._repository.lanes.take(application, holder, self._terms.seconds)
@@ -301,9 +315,11 @@ class Engine:
         self._call_next(application, lane.pending[0].operation)
         return True
 
-    def _call_next(self, application: str, operation: str, *, nudge: bool = True) -> None:
+    def _call_next(
+        self, application: str, operation: str, *, payload: Mapping[str, str] | None = None, nudge: bool = True
+    ) -> None:
         """Have somebody go on with what waits: a fresh worker at once, or whoever finds the entry."""
-        entry = self._repository.wake.add(self._repository.now(), application, "turn", {})
+        entry = self._repository.wake.add(self._repository.now(), application, "turn", payload)
         if nudge:
             self.nudge(application, operation, entry.key)
 

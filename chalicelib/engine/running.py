@@ -75,6 +75,7 @@ class Run:
             stalled=operation.stalled + 1 if died else operation.stalled,
             started_at=operation.started_at or now,
             yielded=False,
+            dead_letters=0,
         )
         work.begin(now)
 

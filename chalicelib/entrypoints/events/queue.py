@@ -7,13 +7,15 @@ from typing import Any
 from chalice.app import Blueprint, SQSEvent
 
 from chalicelib import bootstrap
+from chalicelib.domain.message import WorkMessage
 from chalicelib.entrypoints.events import messages
 from chalicelib.entrypoints.events.budget import budget_of
 
 events = Blueprint(__name__)
 
-#: Of the queue, as the template makes it. One message at a time: each may take as long as the function may run.
-QUEUE = "mainstay-work"
+#: The queues as Chalice names them; the template puts those of its stage in their place. One message at a time: each
+#: may take as long as the function may run.
+QUEUE, DEAD_LETTERS = "mainstay-work", "mainstay-work-dead"
 
 
 @events.on_sqs_message(queue=QUEUE, batch_size=1)
@@ -21,3 +23,13 @@ def work(event: SQSEvent) -> dict[str, Any]:
     """Work for the application that the message names."""
     budget = budget_of(event.context)
     return messages.each(event, lambda message: bootstrap.services().engine.attend(message, budget))
+
+
+@events.on_sqs_message(queue=DEAD_LETTERS, batch_size=1)
+def dead_letter(event: SQSEvent) -> dict[str, Any]:
+    """Look what became of the work that a message was about which came back again and again."""
+    return messages.each(event, _look_into)
+
+
+def _look_into(message: WorkMessage) -> None:
+    bootstrap.services().engine.look_into(message)

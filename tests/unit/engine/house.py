@@ -12,6 +12,7 @@ from chalicelib.domain.errors import LeaseLost
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.engine.engine import Engine
+from chalicelib.engine.turns import TurnTerms
 from chalicelib.engine.work import Budget, Finish, Flow, Next, Work
 from chalicelib.store.backends.memory import MemoryBackend
 from chalicelib.store.repository import Repository
@@ -72,6 +73,7 @@ class House:
     nudged: list[str] = field(default_factory=list)
     #: What a step does beside going on, by `kind.step`; it may raise, or answer where to go on.
     scripts: dict[str, Script] = field(default_factory=dict)
+    terms: TurnTerms = TurnTerms()  # noqa: RUF009  # frozen
     engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +85,7 @@ class House:
             self.repository,
             _NoClusters(),  # type: ignore[arg-type]
             self.flows(),
+            turns=self.terms,
             nudge=lambda _application, operation, _entry: self.nudged.append(operation),
         )
 
