@@ -10,7 +10,7 @@ from chalicelib.cluster.discovery import Discovery
 from chalicelib.cluster.health import observe
 from chalicelib.cluster.refusals import subject
 from chalicelib.domain.application import WorkloadHealth
-from chalicelib.domain.errors import ClusterRefused, DeadlineExceeded
+from chalicelib.domain.errors import ClusterRefused, DeadlineExceeded, Interrupted
 from chalicelib.domain.objects import Body, Resource
 
 #: Seconds between two looks: short at first, since most waits are.
@@ -44,7 +44,11 @@ def until(
         missing = look()
         if not missing:
             return
-        between()
+        try:
+            between()
+        except Interrupted as error:
+            error.details.setdefault("waitsFor", f"{what}: {missing}")
+            raise
         if clock() + pause > end:
             raise DeadlineExceeded(f"Waited {timeout:g} s for {what}: {missing}.", details={"missing": missing})
         sleep(pause)

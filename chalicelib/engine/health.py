@@ -92,13 +92,13 @@ def observe(work: Work, *, checks: bool = True) -> Observed:
 
 
 def settle(work: Work, version: str | None, was: Observed, refused: Iterable[ObjectKey] = ()) -> Verdict:
-    """Look until everything that must be well is, or the document's time is over.
+    """Look until everything that must be well is, or the document's time is over, in however many turns.
 
     What must be well: workloads that were ready when `version` was made (without a version: that were ready before),
     and every check. What was `refused` is not waited for.
     """
     limit = work.document.spec.restore.health.timeout.total_seconds()
-    end = time.monotonic() + limit
+    end = time.monotonic() + limit - work.elapsed("health")
     required = _required(work, version, was) - {f"{key.kind} {key.namespace}/{key.name}" for key in refused}
     unwell_before = was.unwell
     known_before = {_name(workload) for workload in was.workloads}
