@@ -77,6 +77,7 @@ def open_repository(settings: Settings) -> Repository:
 
 def assemble(repository: Repository, settings: Settings) -> Services:
     """Put the services of a repository together."""
+    from chalicelib.adapters.eks import Eks
     from chalicelib.engine.clusters import Clusters
     from chalicelib.engine.engine import Engine
     from chalicelib.engine.flows import FLOWS
@@ -91,7 +92,7 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     from chalicelib.services.operations import Operations
     from chalicelib.services.versions import Versions
 
-    sessions = Clusters(repository, settings.kubeconfig)
+    sessions = Clusters(repository, settings.kubeconfig, Eks())
     turns = TurnTerms(settings.turn_seconds, settings.most_turns)
     engine = Engine(repository, sessions, FLOWS, terms=_terms(settings), turns=turns)
     if settings.queue_url is not None:

@@ -21,7 +21,7 @@ from urllib.request import getproxies, proxy_bypass
 from chalicelib.cluster.credentials import Connection, TokenFile, TokenSource, fixed_token
 from chalicelib.domain.errors import ClusterNotConfigured
 
-__all__ = ["Connection", "default", "in_cluster", "load_kubeconfig"]
+__all__ = ["Connection", "by_token", "default", "in_cluster", "load_kubeconfig"]
 
 #: Bytes of kubeconfig that are read at most.
 MOST_TEXT = 1024 * 1024
@@ -79,6 +79,19 @@ def in_cluster(environ: Mapping[str, str] = os.environ, account: Path = _ACCOUNT
         authority=_file(account / "ca.crt", "ca.crt", source),
         token=token,
         namespace=namespace.read_text(encoding="utf-8").strip() if namespace.is_file() else "",
+    )
+
+
+def by_token(server: str, authority: str, token: TokenSource, source: str) -> Connection:
+    """An API server at an address that is known, which is told who asks by a token. `authority`: PEM in base64."""
+    cluster = _Entry({"server": server, "certificate-authority-data": authority}, None)
+    address = _server(source, cluster.members)
+    return Connection(
+        server=address,
+        source=source,
+        authority=_content(source, cluster, "certificate-authority"),
+        token=token,
+        proxy=_proxy(source, address, ""),
     )
 
 

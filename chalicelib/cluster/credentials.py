@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import math
 import ssl
 import threading
 import time
@@ -65,6 +66,43 @@ class Connection:
         if self.basic is not None:
             return "Basic " + base64.b64encode(":".join(self.basic).encode()).decode("ascii")
         return None
+
+
+#: Issues a token and says for how many seconds from now it is good.
+TokenIssuer = Callable[[], tuple[str, float]]
+
+#: Of a token's life, what is left when it is renewed; and the most seconds of it.
+_LEFT, _MOST_LEFT = 0.2, 120.0
+#: Seconds in which a token that was just issued is not issued again, however many threads it was refused to.
+_JUST_NOW = 0.5
+
+
+def boot_seconds() -> float:
+    """Seconds on a clock that also runs while the machine, or a frozen Lambda, is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+class RenewedToken:
+    """A token that is issued for a while: renewed before it ends, in the middle of whatever uses it, and when it is
+    refused."""
+
+    def __init__(self, issue: TokenIssuer, source: str, clock: Callable[[], float] = boot_seconds) -> None:
+        self._issue = issue
+        self._source = source
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._token = ""
+        self._issued = self._until = -math.inf
+
+    def __call__(self, fresh: bool) -> str:  # noqa: FBT001  # the shape of a TokenSource
+        """The token now; what the issuer raises if it has none to give."""
+        with self._lock:
+            now = self._clock()
+            if now >= self._until or (fresh and now - self._issued > _JUST_NOW):
+                token, seconds = self._issue()
+                self._token = _printable(token, f"The token of {self._source}")
+                self._issued, self._until = now, now + seconds - min(seconds * _LEFT, _MOST_LEFT)
+            return self._token
 
 
 def fixed_token(token: str, source: str) -> TokenSource:

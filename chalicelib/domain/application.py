@@ -58,14 +58,28 @@ class WorkloadHealth(Stored):
         return self.ready >= self.wanted
 
 
+class EksCluster(Stored):
+    """A cluster of AWS' EKS, and the role it is asked with; without one, the role that Mainstay runs as."""
+
+    name: str
+    region: str
+    role_arn: str = ""
+    #: What the API server's certificate is checked with: PEM in base64.
+    authority: str = ""
+
+    def __str__(self) -> str:
+        return f"the EKS cluster {self.name} in {self.region}"
+
+
 class ClusterRecord(Stored):
     """A registered cluster. Its credentials are stored apart, encrypted, and never shown."""
 
     schema_: int = Field(default=1, alias="schema")
     id: str
     name: str
-    #: Where credentials come from: a stored kubeconfig, the runner's own kubeconfig, or the pod's account.
-    source: Literal["stored", "kubeconfig", "in-cluster"]
+    #: Where credentials come from: a stored kubeconfig, the runner's own kubeconfig, the pod's account, or EKS.
+    source: Literal["stored", "kubeconfig", "in-cluster", "eks"]
+    eks: EksCluster | None = None
     context: str = ""
     server: str = ""
     connections: int = 16

@@ -6,14 +6,26 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from chalicelib.cluster.client import WRITE_SECONDS, Client
-from chalicelib.cluster.connection import Connection, default, in_cluster, load_kubeconfig
+from chalicelib.cluster.connection import Connection, by_token, default, in_cluster, load_kubeconfig
+from chalicelib.cluster.credentials import RenewedToken
 from chalicelib.cluster.discovery import Discovery, discover, refresh
 from chalicelib.cluster.writing import Objects
-from chalicelib.domain.application import ClusterRecord
+from chalicelib.domain.application import ClusterRecord, EksCluster
 from chalicelib.domain.errors import ClusterNotConfigured
 from chalicelib.store.repository import Repository
+
+
+class Eks(Protocol):
+    """What is asked of AWS about clusters of EKS. Raises `ClusterNotConfigured` and `ClusterUnreachable`."""
+
+    def describe(self, cluster: EksCluster) -> tuple[str, str]:
+        """The API server's address, and its authority: PEM in base64."""
+
+    def token(self, cluster: EksCluster) -> tuple[str, float]:
+        """A token, and for how many seconds it is good."""
 
 
 @dataclass(slots=True)
@@ -38,9 +50,10 @@ class ClusterSession:
 class Clusters:
     """The sessions of this process. Connections are pooled by cluster and shared by its operations."""
 
-    def __init__(self, repository: Repository, kubeconfig: str | None = None) -> None:
+    def __init__(self, repository: Repository, kubeconfig: str | None = None, eks: Eks | None = None) -> None:
         self._repository = repository
         self._kubeconfig = kubeconfig
+        self._eks = eks
         self._clients: dict[str, tuple[datetime, Client]] = {}
         self._lock = threading.Lock()
 
@@ -71,10 +84,28 @@ class Clusters:
             if self._kubeconfig:
                 return load_kubeconfig(self._kubeconfig, record.context or None)
             return default(context=record.context or None)
+        if record.eks is not None:
+            return self.connection_to_eks(record.eks, record.server)
         stored = self._repository.clusters.credentials(record.id)
         if stored is None:
             raise ClusterNotConfigured(f"The credentials of cluster `{record.name}` are missing. Store them again.")
         return load_kubeconfig(stored.decode(), record.context or None)
+
+    def find_eks(self, cluster: EksCluster) -> tuple[str, EksCluster]:
+        """The address of a cluster's API server, and the cluster with its authority, as AWS says."""
+        server, authority = self._needed_eks().describe(cluster)
+        return server, cluster.model_copy(update={"authority": authority})
+
+    def connection_to_eks(self, cluster: EksCluster, server: str) -> Connection:
+        """A connection whose token is renewed before it ends."""
+        eks = self._needed_eks()
+        token = RenewedToken(lambda: eks.token(cluster), str(cluster))
+        return by_token(server, cluster.authority, token, str(cluster))
+
+    def _needed_eks(self) -> Eks:
+        if self._eks is None:
+            raise ClusterNotConfigured("This process knows no way to ask AWS about clusters of EKS.")
+        return self._eks
 
     def _client(self, record: ClusterRecord) -> Client:
         with self._lock:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.application import ClusterRecord
+from chalicelib.domain.application import ClusterRecord, EksCluster
 from chalicelib.domain.errors import (
     ClusterError,
     ClusterNotConfigured,
@@ -29,6 +29,7 @@ from chalicelib.services.models import (
     ClusterSettings,
     ClusterStatusView,
     ClusterView,
+    EksSettings,
     Gone,
     PageQuery,
 )
@@ -146,9 +147,9 @@ class RegisteredClusters:
         return seen
 
     def configure(self, asker: Asker, settings: ClusterSettings) -> ClusterView:
-        """Change how a cluster is worked with, or register one with its kubeconfig, which is tried first."""
-        if settings.eks is not None:
-            raise invalid("eks", "EKS clusters come in a later release", "give a kubeconfig with a token")
+        """Change how a cluster is worked with, or register one by a kubeconfig or at EKS; it is tried first."""
+        if settings.eks is not None and settings.kubeconfig is not None:
+            raise invalid("eks", "there is a kubeconfig as well", "give one of the two")
         if settings.context is not None and settings.kubeconfig is None:
             raise invalid("context", "it names a context of a kubeconfig, and there is none", "give the kubeconfig")
         known = self._known(asker, settings)
@@ -162,17 +163,41 @@ class RegisteredClusters:
         if settings.connections is not None:
             changes["connections"] = settings.connections
         if settings.kubeconfig is not None:
-            connection = _tried(settings.kubeconfig, settings.context, record.connections)
-            changes |= {"source": "stored", "context": connection.context, "server": connection.server}
+            connection = _kubeconfig_tried(settings.kubeconfig, settings.context, record.connections)
+            changes |= {"source": "stored", "context": connection.context, "server": connection.server, "eks": None}
             self._repository.clusters.set_credentials(record.id, settings.kubeconfig.encode())
+        if settings.eks is not None:
+            changes |= self._eks_tried(settings.eks, record.connections)
         if known is None:
             return views.cluster_view(self._create(record.model_copy(update=changes)))
         stored = self._repository.clusters.update(record.id, lambda found: found.model_copy(update=changes))
+        if stored.source != "stored":
+            self._repository.clusters.forget_credentials(record.id)
         return views.cluster_view(stored)
+
+    def _eks_tried(self, settings: EksSettings, connections: int) -> dict[str, object]:
+        """What to write down about a cluster of EKS, after it was asked once; `Invalid` says why it cannot be."""
+        cluster = EksCluster(
+            name=settings.name,
+            region=settings.region,
+            role_arn=settings.role_arn or "",
+            authority=settings.certificate_authority or "",
+        )
+        if (settings.endpoint is None) != (settings.certificate_authority is None):
+            raise invalid("eks", "endpoint and certificateAuthority come together only", "give both or neither")
+        try:
+            server = settings.endpoint
+            if server is None:
+                server, cluster = within(lambda: self._sessions.find_eks(cluster), str(cluster))
+            connection = self._sessions.connection_to_eks(cluster, server)
+        except ClusterError as error:
+            raise invalid("eks", error.message.rstrip("."), "nothing was stored") from error
+        _tried("eks", connection, connections)
+        return {"source": "eks", "context": "", "server": connection.server, "eks": cluster}
 
     def _known(self, asker: Asker, settings: ClusterSettings) -> ClusterRecord | None:
         """The cluster that is meant, `None` if a new one is."""
-        if settings.kubeconfig is None:
+        if settings.kubeconfig is None and settings.eks is None:
             return self.find(asker, settings.name)
         records = list(self._repository.clusters.list())
         if settings.name is None and len(records) > 1:
@@ -233,21 +258,30 @@ def _status(record: ClusterRecord, client: Client) -> ClusterStatusView:
     )
 
 
-def _tried(kubeconfig: str, context: str | None, connections: int) -> Connection:
+def _kubeconfig_tried(kubeconfig: str, context: str | None, connections: int) -> Connection:
     """The connection a kubeconfig describes, after it has worked once; `Invalid` says why it does not."""
     from chalicelib.cluster.connection import load_kubeconfig
-    from chalicelib.cluster.status import check
 
     try:
         # A line break makes it text for certain: a path of this machine is nobody else's to name.
         connection = load_kubeconfig(kubeconfig + "\n", context)
+    except ClusterError as error:
+        raise invalid("kubeconfig", error.message.rstrip("."), "nothing was stored") from error
+    _tried("kubeconfig", connection, connections)
+    return connection
+
+
+def _tried(field: str, connection: Connection, connections: int) -> None:
+    """Use a connection once; `Invalid` says why it does not work."""
+    from chalicelib.cluster.status import check
+
+    try:
         client = _client(connection, connections)
         try:
             seen = within(lambda: check(client, seconds=MOST_SECONDS - 0.5), connection.server)
         finally:
             client.transport.close()
     except ClusterError as error:
-        raise invalid("kubeconfig", error.message.rstrip("."), "nothing was stored") from error
+        raise invalid(field, error.message.rstrip("."), "nothing was stored") from error
     if seen["error"] or not seen["reachable"]:
-        raise invalid("kubeconfig", str(seen["error"]["message"]).rstrip("."), "nothing was stored")
-    return connection
+        raise invalid(field, str(seen["error"]["message"]).rstrip("."), "nothing was stored")

@@ -437,7 +437,7 @@ class ClusterSettings(Request):
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")] | None = None
     kubeconfig: Annotated[str, Field(min_length=1, max_length=512 * 1024)] | None = None
     context: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    eks: dict[str, Any] | None = None
+    eks: EksSettings | None = None
     connections: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="Most connections at once.")
 
     # The given names are snake_case here: it is the contract's own spelling.
@@ -462,6 +462,22 @@ class ClusterPage(Page):
     """Clusters by name."""
 
     items: list[ClusterView]
+class EksSettings(Request):
+    """A cluster of AWS' EKS. Its address and authority are asked of AWS, or given here."""
+
+    name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$")]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+    role_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", max_length=500)] | None = Field(
+        None, description="The role that the cluster is asked with; default: Mainstay's own."
+    )
+    endpoint: Annotated[str, Field(pattern=r"^https://", max_length=500)] | None = Field(
+        None, description="Address of its API server; default: what AWS says."
+    )
+    certificate_authority: Annotated[str, Field(max_length=64 * 1024)] | None = Field(
+        None, description="With `endpoint`: its authority, PEM in base64, as `aws eks describe-cluster` shows it."
+    )
+
+
 
 
 class ClusterStatusView(View):

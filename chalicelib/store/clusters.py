@@ -61,6 +61,10 @@ class Clusters:
         sealed = Sealed(sealed=self._keyring().seal_secret(key, secret))
         self._documents.update(key, Sealed, lambda _: sealed, default=Sealed(sealed={}))
 
+    def forget_credentials(self, cluster: str) -> None:
+        """Remove the credentials of a cluster, if there are any."""
+        self._documents.delete(layout.cluster_credentials(cluster))
+
     def credentials(self, cluster: str) -> bytes | None:
         """The credentials of a cluster, or `None`. Never to be shown."""
         key = layout.cluster_credentials(cluster)

@@ -369,4 +369,4 @@ def test_a_pod_without_a_token_is_told(tmp_path: Path) -> None:
 
 
 def test_the_modules_names_are_those_others_rely_on() -> None:
-    assert set(connections.__all__) == {"Connection", "default", "in_cluster", "load_kubeconfig"}
+    assert set(connections.__all__) == {"Connection", "by_token", "default", "in_cluster", "load_kubeconfig"}
