@@ -107,7 +107,7 @@ def apply(
         places = {item.action.object.key: item for item in todo}
         execution = _Execution(work, pool, phase, wanted, writer, ledger, applied, keep_going, total, places)
         if todo:  # who applied these definitions may not have lived, or had the time, to see them served
-            _gate(session, work, [Numbered(number, actions[number]) for number in known.settled], applied)
+            _established(session, work, [Numbered(number, actions[number]) for number in known.settled], applied)
         gate = Gate(work, session, applied.not_written)
         for number, wave in itertools.groupby(todo, key=lambda item: item.action.wave):
             items = execution.let_through(list(wave), gate, f"{phase}-{number}")
