@@ -191,6 +191,14 @@ class DirectGateway:
             target=self._work, args=(operation, budget, stopped), name="mainstay-direct", daemon=True
         )
         worker.start()
+    def configure_cluster(self, body: Json) -> Json:
+        """Register a cluster or change it."""
+        return self._ask(self._services.clusters.configure, self._model("ClusterSettings", body))
+
+    def remove_cluster(self, cluster: str) -> Json:
+        """Forget a cluster."""
+        return self._ask(self._services.clusters.delete, cluster)
+
         try:
             yield
         finally:

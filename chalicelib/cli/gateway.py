@@ -84,5 +84,11 @@ class Gateway(Protocol):
     def cluster_status(self, cluster: str | None) -> Json:
         """Whether a cluster answers, its version and what is missing."""
 
+    def configure_cluster(self, body: Json) -> Json:
+        """Register a cluster or change it: `{name, kubeconfig? or eks?, context?, connections?}`."""
+
+    def remove_cluster(self, cluster: str) -> Json:
+        """Forget a cluster."""
+
     def attend(self, operation: Json) -> AbstractContextManager[None]:
         """While this is open the operation gets done: by the server anyway; `--direct` works on it here."""

@@ -153,6 +153,14 @@ class HttpGateway:
         """`GET /kubernetes/checkKubernetesStatus`."""
         return self._ask("GET", "/kubernetes/checkKubernetesStatus", _given(cluster=cluster))
 
+    def configure_cluster(self, body: Json) -> Json:
+        """`PUT /kubernetes/setKubernetesSettings`."""
+        return self._ask("PUT", "/kubernetes/setKubernetesSettings", body=body)
+
+    def remove_cluster(self, cluster: str) -> Json:
+        """`DELETE /kubernetes/clusters/{id}`."""
+        return self._ask("DELETE", _path("kubernetes/clusters", cluster))
+
     def attend(self, operation: Json) -> AbstractContextManager[None]:  # noqa: ARG002 - the server works by itself
         """Nothing to do: the server works on it."""
         return nullcontext()

@@ -14,6 +14,7 @@ import click
 
 from chalicelib.cli.command import Group
 from chalicelib.cli.commands.applications import app, status
+from chalicelib.cli.commands.clusters import cluster
 from chalicelib.cli.commands.documents import check, init
 from chalicelib.cli.commands.notes import forget, note
 from chalicelib.cli.commands.operations import cancel, operation, operations, result
@@ -30,7 +31,7 @@ _SECTIONS = (
     ("Keep", (backup, versions, show, diff, note, forget)),
     ("Put back", (plan, restore, undo)),
     ("Watch", (status, operations, operation, result, cancel)),
-    ("The service", (serve, clusters, repository, settings, completion)),
+    ("The service", (serve, cluster, clusters, repository, settings, completion)),
 )
 
 

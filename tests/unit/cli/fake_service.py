@@ -432,6 +432,11 @@ class FakeService:
                     "updatedAt": "2026-11-20T08:00:00Z",
                 }
                 return 200, {"items": [record], "next": None}
+            case "PUT", ["kubernetes", "setKubernetesSettings"]:
+                known = self.answer("GET", "/kubernetes/clusters", {}, None)[1]["items"][0]
+                return 200, {**known, "source": "eks" if "eks" in body else "stored"}
+            case "DELETE", ["kubernetes", "clusters", name]:
+                return 200, {"id": CLUSTER, "deleted": name == "dev"}
             case "GET", ["kubernetes", "checkKubernetesStatus"]:
                 return 200, self.cluster
         return 404, problem("not-found", "There is no such route.")

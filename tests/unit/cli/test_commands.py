@@ -699,3 +699,39 @@ def test_a_cluster_that_does_not_answer_has_its_exit_code(mainstay: Mainstay, se
     said = mainstay("clusters", "dev")
     assert said.code == Exit.UNREACHABLE
     assert "connection refused" in said.out
+
+
+def test_a_cluster_is_registered_by_a_kubeconfig_or_at_aws(
+    mainstay: Mainstay, service: FakeService, tmp_path: Path
+) -> None:
+    def sent() -> Any:
+        return [asked for asked in service.asked if asked[0] == "PUT"][-1][3]
+
+    file = tmp_path / "kubeconfig"
+    file.write_text("kind: Config\n")
+    assert mainstay("cluster", "add", "dev", "--kubeconfig", str(file), "--context", "kind").code == 0
+    assert sent() == {"name": "dev", "kubeconfig": "kind: Config\n", "context": "kind"}
+    said = mainstay("cluster", "add", "prod", "--eks", "shop", "--region", "eu-central-1", "--connections", "4")
+    assert (said.code, "eks" in said.out) == (0, True)
+    assert sent() == {
+        "name": "prod",
+        "eks": {"name": "shop", "region": "eu-central-1"},
+        "connections": 4,
+    }
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--eks", "shop"], ["--region", "x"], ["--kubeconfig", "-", "--eks", "e", "--region", "r"]]
+)
+def test_a_cluster_without_a_way_to_it_is_a_wrong_command_line(
+    mainstay: Mainstay, service: FakeService, options: list[str]
+) -> None:
+    assert mainstay("cluster", "add", "dev", *options).code == Exit.USAGE
+    assert not [asked for asked in service.asked if asked[0] == "PUT"]
+
+
+def test_a_cluster_is_forgotten_when_that_was_agreed_to(mainstay: Mainstay, service: FakeService) -> None:
+    assert mainstay("cluster", "remove", "dev").code != 0
+    assert not [asked for asked in service.asked if asked[0] == "DELETE"]
+    assert mainstay("cluster", "remove", "dev", "--yes").code == 0
+    assert service.asked[-1][:2] == ("DELETE", "/kubernetes/clusters/dev")

@@ -1,0 +1,113 @@
+"""`cluster …`: register a cluster, change how it is worked with, forget it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from chalicelib.cli.agreement import agree
+from chalicelib.cli.command import Group, command
+from chalicelib.cli.commands.documents import read_text
+from chalicelib.cli.gateway import Json
+from chalicelib.cli.session import Session
+
+
+@click.group(
+    "cluster",
+    cls=Group,
+    short_help="Register clusters, and forget them.",
+    then="""A cluster is tried before anything is stored. What opens it is kept encrypted, and never shown again.
+    `{program} clusters` lists them, and says how one is.""",
+    examples=[
+        (
+            "By a kubeconfig",
+            "kubectl config view --raw --flatten --minify | {program} cluster add dev --kubeconfig -",
+        ),
+        (
+            "At AWS, with the role that Mainstay runs as",
+            "{program} cluster add prod --eks shop --region eu-central-1",
+        ),
+    ],
+)
+def cluster() -> None:
+    """Register clusters, and forget them."""
+
+
+@command(
+    "add",
+    short_help="Register a cluster, or change its credentials.",
+    then="""With --eks no credentials are stored: tokens are made with the role that Mainstay runs as, or with
+    --role-arn, and renewed as they end. That role needs access to the cluster (an access entry). Where the cluster is
+    comes from AWS.""",
+    examples=[
+        (
+            "By a kubeconfig",
+            "kubectl config view --raw --flatten --minify | {program} cluster add dev --kubeconfig -",
+        ),
+        ("At AWS", "{program} cluster add prod --eks shop --region eu-central-1"),
+        (
+            "In another account of AWS",
+            "{program} cluster add eu --eks shop --region eu-west-1 --role-arn arn:aws:iam::111122223333:role/m",
+        ),
+    ],
+)
+@click.argument("name", metavar="NAME")
+@click.option("--kubeconfig", metavar="FILE", help="Carries everything inline; `-` reads stdin.")
+@click.option("--context", metavar="NAME", help="Of the kubeconfig; default: its current one.")
+@click.option("--eks", metavar="NAME", help="The cluster's name at AWS.")
+@click.option("--region", metavar="REGION", help="With --eks: where it is.")
+@click.option("--role-arn", metavar="ARN", help="With --eks: the role to ask it with.")
+@click.option("--connections", metavar="N", type=click.IntRange(1, 64), help="Most connections at once.")
+def add(
+    session: Session,
+    *,
+    name: str,
+    kubeconfig: str | None,
+    context: str | None,
+    eks: str | None,
+    region: str | None,
+    role_arn: str | None,
+    connections: int | None,
+) -> None:
+    """Register a cluster, or change its credentials."""
+    if (kubeconfig is None) == (eks is None):
+        raise click.UsageError("Give either --kubeconfig or --eks.")
+    if (eks is None) != (region is None):
+        raise click.UsageError("--eks and --region come together.")
+    if role_arn is not None and eks is None:
+        raise click.UsageError("--role-arn goes with --eks.")
+    body: Json = {"name": name, "context": context, "connections": connections}
+    if kubeconfig is not None:
+        body["kubeconfig"] = read_text(kubeconfig)
+    else:
+        at_aws = {"name": eks, "region": region, "roleArn": role_arn}
+        body["eks"] = {member: given for member, given in at_aws.items() if given is not None}
+    answer = session.gateway.configure_cluster({key: given for key, given in body.items() if given is not None})
+
+    def render() -> Any:
+        from chalicelib.cli.rendering.applications import clusters_table
+
+        return clusters_table([answer], session.now)
+
+    session.screen.show(answer, render, ids=[answer["name"]])
+    session.screen.hint(session.named(f"How it is: {{program}} clusters {answer['name']}"))
+
+
+@command(
+    "remove",
+    short_help="Forget a cluster and its credentials.",
+    then="Nothing in the cluster changes. Refused while applications are on it.",
+    examples=[("Without being asked", "{program} cluster remove dev --yes")],
+)
+@click.argument("name", metavar="NAME")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def remove(session: Session, *, name: str, yes: bool) -> None:
+    """Forget a cluster and its credentials."""
+    agree(session, f"Forget the cluster {name} and its credentials?", yes=yes)
+    answer = session.gateway.remove_cluster(name)
+    session.screen.show(answer, lambda: [f"The cluster {name} is forgotten."], ids=[str(answer.get("id", name))])
+
+
+for _command in (add, remove):
+    cluster.add_command(_command)
