@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -164,6 +165,17 @@ class DirectGateway:
     def cancel(self, operation: str) -> Json:
         """Ask an operation to stop."""
         return self._ask(self._services.operations.cancel, operation)
+
+    def sweep(self, application: str, *, at_once: bool) -> Json:
+        """Sweep an application, and wait until that has ended."""
+        with _translated():
+            started = self._services.sweeps.start(application, self._asker.name, at_once=at_once)
+        operation = self.operation(started.id)
+        with self.attend(operation):
+            while not operation["finishedAt"]:
+                time.sleep(_PAUSE / 2)
+                operation = self.operation(started.id)
+        return operation
 
     # Documents and clusters
 

@@ -50,6 +50,7 @@ def sweep(work: Work) -> Finish:
         "versions": done.manifests,
         "operations": operations,
         "waiting": len(young),
+        "versionsWaiting": len(found.spared),
         "refused": done.refused,
         "vaultRemoved": gone and not done.refused,
     }

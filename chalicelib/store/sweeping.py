@@ -82,7 +82,7 @@ class Sweep:
         spared = frozenset(
             version
             for version, ended in survey.ended.items()
-            if version in survey.sealed and now - ended < self.grace
+            if version in survey.sealed and not self._is_old(now, ended)
         )
         needed = self._needed_by(survey.existing) | set(also_needed)
         needed |= self._needed_by(spared, damaged_is_fine=True)
@@ -98,7 +98,7 @@ class Sweep:
         return {
             listed.key.rpartition("/")[2]: listed
             for listed in found.unneeded()
-            if found.at - listed.modified >= self.grace or listed.key.rpartition("/")[2] in known
+            if self._is_old(found.at, listed.modified) or listed.key.rpartition("/")[2] in known
         }
 
     def condemn(self, found: Found, doomed: dict[str, Listed], by: str) -> None:
@@ -151,6 +151,10 @@ class Sweep:
         for stage in stages:
             if not self.done.refused:
                 self._delete(stage)
+
+    def _is_old(self, now: datetime, written: datetime) -> bool:
+        # Without a grace there is no age: a storage's `Date` may lie a second behind what it has just written.
+        return not self.grace or now - written >= self.grace
 
     @property
     def _vault(self) -> Backend:

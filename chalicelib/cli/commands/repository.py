@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from chalicelib.cli.command import Group, command
+from chalicelib.cli.commands.upkeep import stats, sweep, verify
 from chalicelib.cli.session import Session
 
 
 @click.group(
     "repository",
     cls=Group,
-    short_help="Make the repository, and say what opens it.",
+    short_help="Make the repository, say what opens it, verify it, and sweep it.",
     then="""These commands work on the repository that MAINSTAY_REPOSITORY names, with what opens it:
     MAINSTAY_PASSPHRASE_FILE (a file with the passphrase, or with the recovery key), MAINSTAY_KMS_KEY, or both. They
     ask no server.""",
@@ -27,7 +28,7 @@ from chalicelib.cli.session import Session
     ],
 )
 def repository() -> None:
-    """Make the repository, and say what opens it."""
+    """Make the repository, say what opens it, verify it, and sweep it."""
 
 
 @command(
@@ -103,5 +104,5 @@ def rewrap(session: Session, *, new_recovery_key: bool) -> None:
         session.screen.warn(f"{application}: nothing that is set opens its key; it was left as it is.")
 
 
-for _command in (init, rewrap):
+for _command in (init, rewrap, verify, stats, sweep):
     repository.add_command(_command)

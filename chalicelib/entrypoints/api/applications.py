@@ -53,7 +53,7 @@ def update_application(call: Call[ApplicationChange, None], application: str) ->
 def delete_application(call: Call[None, DeletionQuery], application: str) -> OperationView:
     """Delete an application, and its versions unless `keepVersions` says to keep them.
 
-    The versions' bytes stay until a sweep, which comes in a later release.
+    The versions' bytes go with a later sweep.
     """
     return call.services.applications.delete(call.asker, application, call.query)
 

@@ -47,7 +47,7 @@ def select_version(call: Call[None, VersionQuery]) -> VersionDetail:
 def delete_version(call: Call[None, VersionDeletionQuery]) -> VersionEnded:
     """Delete a version.
 
-    It ends at once; its bytes stay until a sweep, which comes in a later release.
+    It ends at once; its bytes go with a later sweep.
     Refused with 409 while it is held or needed by an operation, or if it is the last good one and `force` is not
     said.
     """
