@@ -21,7 +21,7 @@ from chalicelib.domain.document import Document
 from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Plan
-from chalicelib.domain.version import Gap
+from chalicelib.domain.version import Gap, IndexRow
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.dependents import Attached, RowsOnly, live_row, owners_of
 from chalicelib.engine.gates import with_gates
@@ -278,7 +278,12 @@ def context_of(session: ClusterSession, document: Document, wanted: Wanted, live
         held=Held(session),
         terminating_namespaces=frozenset(_terminating(session, document)),
         exists=exists,
+        budgets=tuple(body for _, body in wanted.contents(_budgets(wanted) if live is not None else [])),
     )
+
+
+def _budgets(wanted: Wanted) -> list[IndexRow]:
+    return list(wanted.index.rows_of("policy", "PodDisruptionBudget"))
 
 
 def _autoscaled(wanted: Wanted, live: _Live | None) -> Iterator[ObjectKey]:

@@ -24,6 +24,8 @@ class PlanContext:
     #: Why a claim, a namespace or a definition cannot be deleted, in sentences with what to do; empty if it can.
     #: Asked with the uids of what the plan deletes before.
     held: Callable[[ObjectKey, frozenset[str]], str] = lambda _key, _going: ""
+    #: The PodDisruptionBudgets of the version.
+    budgets: tuple[Body, ...] = ()
     #: Whether an object outside the plan's two states is there: owners that are not in the selection.
     exists: Callable[[ObjectKey], bool] = lambda _key: False
 

@@ -16,6 +16,14 @@ def of_update(live: Body, wanted: Body) -> tuple[str, ...]:
     return () if rule is None else tuple(rule(live, wanted))
 
 
+def of_create(wanted: Body) -> tuple[str, ...]:
+    """Of making an object that is missing."""
+    key, spec = key_of(wanted), wanted.get("spec") or {}
+    if (key.group, key.kind) == ("", "Service") and spec.get("type") == "LoadBalancer":
+        return ("It gets a load balancer anew: its external address may be another one.",)
+    return ()
+
+
 def of_replace(live: Body, wanted: Body) -> tuple[str, ...]:
     """Of deleting an object and creating it anew."""
     key = key_of(live)

@@ -26,11 +26,12 @@ from chalicelib.domain.document import Restore
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Action, Identity, Plan, Verb
 from chalicelib.domain.version import Gap, IndexRow
-from chalicelib.planning import dependents, effects, immutable, services
+from chalicelib.planning import budgets, dependents, effects, immutable, services
 from chalicelib.planning.capture_rules import Reason, implied
 from chalicelib.planning.compare import Comparison, compare
 from chalicelib.planning.consent import Consent
 from chalicelib.planning.context import PlanContext
+from chalicelib.planning.deployers import Deployed
 from chalicelib.planning.immutable import Refusal
 from chalicelib.planning.join import OWNED, LiveRow, join
 from chalicelib.planning.normalise import digest
@@ -48,6 +49,10 @@ _NAMESPACE = ("", "Namespace")
 _VOLUME = ("", "PersistentVolume")
 _CLAIM = ("", "PersistentVolumeClaim")
 _SERVICE = ("", "Service")
+_BUDGET = ("policy", "PodDisruptionBudget")
+
+#: Objects of one kind and verb that are looked at for who deployed them: the others will bear the same signs.
+_LOOKED_AT = 10
 
 #: Why something is left alone that is not to be lost either.
 _SPARED = frozenset({"protected", "in-use"})
@@ -112,6 +117,7 @@ def make_plan(
     planner.plan_differing()
     planner.plan_extra()
     planner.plan_dependents(attached)
+    planner.look_for_deployers()
     ordered = order(planner.actions, rules)
     actions = [action.model_copy(update={"wave": ordered.waves[action.object.key]}) for action in planner.actions]
     actions.sort(key=lambda action: (action.wave, action.object.key))
@@ -123,7 +129,12 @@ def make_plan(
         mode=mode,
         actions=tuple(actions),
         counts={verb: count for verb, count in sorted(counts.items()) if count},
-        warnings=(*left_alone(planner.left), *sorted(planner.warnings), *ordered.problems),
+        warnings=(
+            *left_alone(planner.left),
+            *planner.deployed.sentences(),
+            *sorted(planner.warnings),
+            *ordered.problems,
+        ),
         gaps=tuple(gaps),
         blockers=tuple(planner.blockers()),
     )
@@ -147,6 +158,7 @@ class _Planner:
     warnings: list[str] = field(default_factory=list)
     #: Keys by why nothing is done about them, for the warnings at the end.
     left: dict[str, list[ObjectKey]] = field(default_factory=dict)
+    deployed: Deployed = field(default_factory=Deployed)
     _missing: list[tuple[IndexRow, LiveRow | None]] = field(default_factory=list)
     _differing: list[tuple[IndexRow | None, LiveRow]] = field(default_factory=list)
     _extra: list[LiveRow] = field(default_factory=list)
@@ -216,9 +228,7 @@ class _Planner:
                 self.actions.append(self._create(row, terminating, seen.get(key)))
 
     def _worth_a_look(self) -> list[IndexRow]:
-        kinds = {_VOLUME, _CLAIM} if self.context.volume_free is not None else {_VOLUME}
-        if self.mode == "exact" and any(row.key[:2] == _SERVICE for row in self._extra):
-            kinds.add(_SERVICE)
+        kinds = {_VOLUME, _SERVICE, _BUDGET} | ({_CLAIM} if self.context.volume_free is not None else set())
         return [row for row, _ in self._missing if (row.key.group, row.key.kind) in kinds]
 
     def _create(self, row: IndexRow, terminating: LiveRow | None, body: Body | None) -> Action:
@@ -234,6 +244,9 @@ class _Planner:
                 felt = (f"The claim is bound to its volume {volume} again, with its data.",)
         elif (key.group, key.kind) == _SERVICE and body is not None:
             self._needs.add(body)
+            felt = effects.of_create(body)
+        elif (key.group, key.kind) == _BUDGET and body is not None:
+            felt = budgets.blocking(body)
         message = "It is being deleted; it is made again as soon as it is gone." if terminating else ""
         message = f"{message} {self.shared.why(key)}".strip()
         return Action(
@@ -302,7 +315,8 @@ class _Planner:
             self.kept += 1
             return
         if refusal is None:
-            self.actions.append(each.action(Verb.UPDATE, "differs", effects=effects.of_update(live, target)))
+            felt = (*effects.of_update(live, target), *self._budgets_of(live, target))
+            self.actions.append(each.action(Verb.UPDATE, "differs", effects=felt))
         elif refusal.kind != "immutable":
             self.left.setdefault("refused", []).append(each.row.key)
             self.actions.append(each.action(Verb.SKIP, "refused", f"The server refuses it: {refusal.message}"))
@@ -316,10 +330,20 @@ class _Planner:
                     Verb.REPLACE,
                     "immutable",
                     refusal.message,
-                    effects=effects.of_replace(live, target),
+                    effects=(*effects.of_replace(live, target), *self._budgets_of(live, None)),
                     propagation=effects.propagation(live, target),
                 )
             )
+
+    def _budgets_of(self, live: Body, target: Body | None) -> tuple[str, ...]:
+        """What is felt of budgets: of those that fewer pods stay than they promise, and of one that blocks."""
+        if target is None:
+            orphans = live["kind"] == "StatefulSet"  # its pods stay
+            return () if orphans else tuple(budgets.broken(live, None, self.context.budgets))
+        if live["kind"] == "PodDisruptionBudget":
+            return budgets.blocking(target)
+        restarts = (live.get("spec") or {}).get("template") != (target.get("spec") or {}).get("template")
+        return tuple(budgets.broken(live, target, self.context.budgets)) if restarts else ()
 
     def _wanted(self, rows: list[IndexRow]) -> dict[ObjectKey, Body]:
         return dict(self.read_wanted(rows)) if rows else {}
@@ -410,6 +434,26 @@ class _Planner:
         return (
             f"With it these would be lost, which are left alone: {named}." if inside and key[:2] == _NAMESPACE else ""
         )
+
+    def look_for_deployers(self) -> None:
+        """Note whose signs the objects bear that are written: of each kind and verb a few are looked at."""
+        looked: Counter[tuple[str, str, str]] = Counter()
+        creates: list[IndexRow] = []
+        others: list[ObjectKey] = []
+        missing = {hash(row.key): row for row, _ in self._missing}
+        for action in self.actions:
+            key = action.object.key
+            if action.verb.writes and looked[(action.verb, *key[:2])] < _LOOKED_AT:
+                looked[(action.verb, *key[:2])] += 1
+                row = missing.get(hash(key)) if action.verb is Verb.CREATE else None
+                if row is not None:
+                    creates.append(row)
+                elif action.verb is not Verb.CREATE:
+                    others.append(key)
+        for body in self._wanted(creates).values():
+            self.deployed.add(body)
+        for key in others:
+            self.deployed.add(self.read_live(key))
 
     # ── what there is to say ────────────────────────────────────────────────────────────────────────────
 

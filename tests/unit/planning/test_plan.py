@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from chalicelib.planning.immutable import Refusal
 from chalicelib.planning.join import LiveRow, join
 from chalicelib.planning.order import After
 from chalicelib.planning.plan import BATCH, OWNED, Question
+from chalicelib.planning.shared import Shared
 from tests.unit.planning.samples import CONTEXT, RESOURCES, World, controlled_by, deployment, kept, make, one
 
 UNCHANGED = [make("ConfigMap", "same", data={"a": "1"}), deployment("same")]
@@ -62,7 +64,7 @@ def test_missing_only_creates_and_says_what_differs() -> None:
 def test_what_is_equal_is_never_read() -> None:
     world = three_kinds_of_change()
     world.plan("exact")
-    assert {key.name for key in world.reads} == {"moved"}
+    assert {key.name for key in world.reads} == {"moved", "extra"}
 
 
 def test_nothing_to_do_is_an_empty_plan() -> None:
@@ -415,3 +417,69 @@ def test_rows_out_of_order_are_refused_since_they_would_read_as_deletions() -> N
         list(join([IndexRow(key, b"", "s", 0, 0) for key in keys], []))
     with pytest.raises(ValueError, match="not in order"):
         list(join([], [LiveRow(key, b"", "u", "1") for key in [keys[1], keys[1]]]))
+
+
+# ── who else cares, and what breaks a promise ───────────────────────────────────────────────────────────────
+
+
+def test_a_plan_says_who_else_keeps_what_it_writes_to() -> None:
+    def labelled(name: str, **data: str) -> Body:
+        body = make("ConfigMap", name, data=data)
+        body["metadata"]["labels"] = {"argocd.argoproj.io/instance": "shop"}
+        return body
+
+    quiet = World([labelled("same")], [labelled("same")])
+    assert quiet.plan().warnings == ()
+    for world in (
+        World([labelled("a", x="1")], [labelled("a", x="2")]),
+        World([labelled("a")], []),
+        World([], [labelled("a")]),
+    ):
+        (warning,) = world.plan().warnings
+        assert "argocd app set shop --sync-policy none" in warning
+
+
+def test_a_plan_says_which_budgets_its_restarts_break() -> None:
+    budget = make("PodDisruptionBudget", spec={"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}})
+    context = dataclasses.replace(CONTEXT, budgets=(budget,))
+    world = World([deployment(image="a:1")], [deployment(image="a:2")], context=context)
+    labels = world.version[next(iter(world.version))]["spec"]["template"]["metadata"]["labels"]
+    budget["spec"]["selector"]["matchLabels"] = labels
+    action = one(world.plan())
+    assert action.effects[0] == "2 pods restart."
+    recreated = deployment(image="a:1")
+    recreated["spec"]["strategy"] = {"type": "Recreate"}
+    action = one(World([recreated], [deployment(image="a:2")], context=context).plan())
+    assert any("less than PodDisruptionBudget" in said for said in action.effects)
+
+
+def test_a_new_load_balancer_is_felt() -> None:
+    service = make("Service", spec={"type": "LoadBalancer", "ports": [{"port": 80}]})
+    assert one(World([service], []).plan()).effects == (
+        "It gets a load balancer anew: its external address may be another one.",
+    )
+
+
+# ── what was pulled in ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def shared(**more: Any) -> Shared:
+    return Shared({key_of(make("ConfigMap", "a")): "used by Deployment shop/web"}, **more)
+
+
+def test_what_was_pulled_in_is_made_with_its_reason() -> None:
+    action = one(World([make("ConfigMap", "a")], []).plan(shared=shared()))
+    assert (action.verb, action.message) == (Verb.CREATE, "It was pulled in: used by Deployment shop/web.")
+
+
+def test_what_was_pulled_in_and_differs_is_left_and_changed_only_when_asked() -> None:
+    world = World([make("ConfigMap", "a", data={"x": "1"})], [make("ConfigMap", "a", data={"x": "2"})])
+    action = one(world.plan(shared=shared()))
+    assert (action.verb, action.reason, action.differences[0].path) == (Verb.SKIP, "shared", "/data/x")
+    assert one(world.plan(shared=shared(asked=True))).verb is Verb.UPDATE
+
+
+def test_what_was_pulled_in_and_may_not_be_read_is_left_and_stops_no_exact_restore() -> None:
+    gap = Gap(group="", kind="ConfigMap", status=403, message="no")
+    plan = World([make("ConfigMap", "a")], []).plan(shared=shared(gaps=(gap,)))
+    assert (one(plan).reason, plan.blockers) == ("unread", ())

@@ -1,0 +1,110 @@
+"""Signs that Argo CD, Flux or Helm deployed an object: they may put their own state back over a restored one.
+
+annotation argocd.argoproj.io/tracking-id           Argo CD, with its Application's name
+label argocd.argoproj.io/instance                   Argo CD
+label app.kubernetes.io/instance, and another sign  Argo CD (alone it is only a custom of charts)
+labels kustomize.toolkit.fluxcd.io/…                Flux, a Kustomization
+labels helm.toolkit.fluxcd.io/…                     Flux, a HelmRelease
+annotations meta.helm.sh/release-…                  Helm
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from chalicelib.domain.objects import Body, ObjectKey, key_of
+
+_ARGO = "argocd.argoproj.io/"
+_KUSTOMIZE = "kustomize.toolkit.fluxcd.io/"
+_FLUX_HELM = "helm.toolkit.fluxcd.io/"
+
+
+class Deployer(NamedTuple):
+    """Who keeps an object as it is elsewhere: `tool` with the name (and namespace) of its own object."""
+
+    tool: str
+    name: str
+    namespace: str = ""
+
+
+def deployers_of(body: Body) -> Iterator[Deployer]:
+    """Whose signs an object bears. Flux installs charts as Helm releases: then only Flux is named."""
+    metadata = body["metadata"]
+    labels: Mapping[str, str] = metadata.get("labels") or {}
+    annotations: Mapping[str, str] = metadata.get("annotations") or {}
+    application = _argo(metadata, labels, annotations)
+    if application:
+        yield Deployer("Argo CD", application)
+    if labels.get(f"{_KUSTOMIZE}name"):
+        yield Deployer("Flux", labels[f"{_KUSTOMIZE}name"], labels.get(f"{_KUSTOMIZE}namespace", ""))
+    if labels.get(f"{_FLUX_HELM}name"):
+        yield Deployer("Flux, with Helm", labels[f"{_FLUX_HELM}name"], labels.get(f"{_FLUX_HELM}namespace", ""))
+    elif annotations.get("meta.helm.sh/release-name"):
+        namespace = annotations.get("meta.helm.sh/release-namespace", "")
+        yield Deployer("Helm", annotations["meta.helm.sh/release-name"], namespace)
+
+
+def _argo(metadata: Body, labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+    tracked = annotations.get(f"{_ARGO}tracking-id")
+    if tracked:
+        return tracked.partition(":")[0]
+    if labels.get(f"{_ARGO}instance"):
+        return labels[f"{_ARGO}instance"]
+    managers = {str(entry.get("manager")) for entry in metadata.get("managedFields") or ()}
+    signed = any(name.startswith(_ARGO) for name in annotations) or not managers.isdisjoint(
+        {"argocd-controller", "argocd-application-controller"}
+    )
+    return labels.get("app.kubernetes.io/instance", "") if signed else ""
+
+
+@dataclass(slots=True)
+class Deployed:
+    """Who deployed what a plan writes to."""
+
+    _counts: Counter[Deployer] = field(default_factory=Counter)
+    _examples: dict[Deployer, ObjectKey] = field(default_factory=dict)
+
+    def add(self, *bodies: Body | None) -> None:
+        """One object, as it is and as it will be."""
+        found = {deployer: key_of(body) for body in bodies if body is not None for deployer in deployers_of(body)}
+        for deployer, key in found.items():
+            self._counts[deployer] += 1
+            self._examples.setdefault(deployer, key)
+
+    def sentences(self) -> Iterable[str]:
+        """For each of them what will happen and what to do about it."""
+        for deployer in sorted(self._counts):
+            yield _sentence(deployer, self._counts[deployer], self._examples[deployer])
+
+
+def _sentence(deployer: Deployer, count: int, example: ObjectKey) -> str:
+    tool, name, namespace = deployer
+    place = f"{namespace}/{name}" if namespace else name
+    where = f" -n {namespace}" if namespace else ""
+    what = f"{example}" if count == 1 else f"{example} and others that change here"
+    match tool:
+        case "Argo CD":
+            return (
+                f"Argo CD keeps {what} as its Application {name} says, and will put that back if it syncs by itself. "
+                f"Pause it first (`argocd app set {name} --sync-policy none`), and let Git agree before it goes on."
+            )
+        case "Flux":
+            return (
+                f"Flux keeps {what} as its Kustomization {place} says, and will put that back at its next run. "
+                f"Suspend it first (`flux suspend kustomization {name}{where}`), and let its source agree before it "
+                "is resumed."
+            )
+        case "Flux, with Helm":
+            return (
+                f"Flux keeps {what} as its HelmRelease {place} says, and may put that back at its next run. "
+                f"Suspend it first (`flux suspend helmrelease {name}{where}`), and let its values agree before it is "
+                "resumed."
+            )
+    return (
+        f"The Helm release {place} deployed {what}. Nothing puts that back by itself, but the next `helm upgrade` "
+        f"starts from what Helm knows of the release (`helm history {name}{where}`), which is restored only if the "
+        "release's Secrets are in the selection."
+    )

@@ -1,0 +1,84 @@
+"""Who else keeps an object as it is, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.planning.deployers import Deployed, Deployer, deployers_of
+
+
+def _body(labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None, **metadata: Any) -> Any:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "namespace": "shop",
+            "name": "web",
+            "labels": labels or {},
+            "annotations": annotations or {},
+            **metadata,
+        },
+    }
+
+
+_RELEASE = {"meta.helm.sh/release-name": "shop", "meta.helm.sh/release-namespace": "shop"}
+_FLUX_RELEASE = {"helm.toolkit.fluxcd.io/name": "shop", "helm.toolkit.fluxcd.io/namespace": "flux-system"}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (_body(), []),
+        (_body({"app.kubernetes.io/instance": "shop", "app.kubernetes.io/managed-by": "Helm"}), []),
+        (
+            _body(annotations={"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}),
+            [Deployer("Argo CD", "shop")],
+        ),
+        (_body({"argocd.argoproj.io/instance": "shop"}), [Deployer("Argo CD", "shop")]),
+        (
+            _body({"app.kubernetes.io/instance": "shop"}, {"argocd.argoproj.io/sync-wave": "1"}),
+            [Deployer("Argo CD", "shop")],
+        ),
+        (
+            _body({"app.kubernetes.io/instance": "shop"}, managedFields=[{"manager": "argocd-controller"}]),
+            [Deployer("Argo CD", "shop")],
+        ),
+        (
+            _body(
+                {"kustomize.toolkit.fluxcd.io/name": "shop", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
+            ),
+            [Deployer("Flux", "shop", "flux-system")],
+        ),
+        (_body(annotations=_RELEASE), [Deployer("Helm", "shop", "shop")]),
+        (_body(_FLUX_RELEASE, _RELEASE), [Deployer("Flux, with Helm", "shop", "flux-system")]),
+    ],
+)
+def test_signs_are_told_from_customs(body: Any, expected: list[Deployer]) -> None:
+    assert list(deployers_of(body)) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "what_to_do"),
+    [
+        (_body({"argocd.argoproj.io/instance": "shop"}), "`argocd app set shop --sync-policy none`"),
+        (
+            _body(
+                {"kustomize.toolkit.fluxcd.io/name": "shop", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
+            ),
+            "`flux suspend kustomization shop -n flux-system`",
+        ),
+        (_body(_FLUX_RELEASE), "`flux suspend helmrelease shop -n flux-system`"),
+        (_body(annotations=_RELEASE), "`helm history shop -n shop`"),
+    ],
+)
+def test_each_deployer_is_told_once_with_what_to_do(body: Any, what_to_do: str) -> None:
+    deployed = Deployed()
+    other = {**body, "metadata": {**body["metadata"], "name": "other"}}
+    deployed.add(body, body)
+    deployed.add(other)
+    deployed.add(None)
+    (said,) = deployed.sentences()
+    assert what_to_do in said
+    assert "Deployment.apps shop/web and others" in said
