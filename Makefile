@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 # A folder of manifests for `make applications`; without one only the project's own are tried.
 MANIFESTS ?=
 
-.PHONY: help setup cluster cluster-down demo test applications unit lint format package deploy bench clean
+.PHONY: help setup cluster cluster-down demo local test applications unit lint format package deploy bench clean
 
 help: ## Explain every target
 	@test -t 1 && bold='\033[1m' plain='\033[0m' || bold= plain=; awk -v bold="$$bold" -v plain="$$plain" \
@@ -34,6 +34,9 @@ cluster-down: setup ## Stop the test cluster and leave nothing behind
 
 demo: setup ## Show the main job on a real cluster: version, damage, plan, restore, undo, a killed worker
 	@$(BIN)/python -m tests.demo
+
+local: setup ## Run Mainstay in its AWS shape: LocalStack, and the runner on its S3, SQS and KMS. Ctrl-C ends it
+	@$(BIN)/python -m infra.local
 
 test: setup ## Run all tests: unit, contract, cluster and end to end
 	@$(BIN)/python -m tests.harness build

@@ -83,6 +83,21 @@ class Settings(BaseModel):
         alias="MAINSTAY_QUEUE_URL",
         description="SQS queue that wakes workers. Empty: they find work in the wake index.",
     )
+    dead_letter_queue_url: str | None = Field(
+        None,
+        alias="MAINSTAY_DEAD_LETTER_QUEUE_URL",
+        description="For the runner: SQS queue of work messages that failed too often.",
+    )
+    request_queue_url: str | None = Field(
+        None,
+        alias="MAINSTAY_REQUEST_QUEUE_URL",
+        description="For the runner: SQS queue that tells of objects put into the bucket.",
+    )
+    tick_seconds: Annotated[float, Ge(0.5), Le(3600)] = Field(
+        60,
+        alias="MAINSTAY_TICK_SECONDS",
+        description="With a queue: how often the runner looks into the wake index.",
+    )
     kubeconfig: str | None = Field(
         None, alias="KUBECONFIG", description="Kubeconfig files as kubectl reads them; default `~/.kube/config`."
     )

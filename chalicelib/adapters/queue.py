@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chalicelib.domain.errors import QueueUnavailable
@@ -29,18 +30,62 @@ class Queue(Protocol):
         """Put a message into the queue, or raise `QueueUnavailable`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as SQS hands it out. Until it is deleted with its `handle`, it comes again."""
+
+    id: str
+    handle: str
+    body: str
+    digest: str = ""
+    #: As SQS names them: `ApproximateReceiveCount`, `SentTimestamp`, …
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
 class SqsQueue:
     """An SQS queue, by its URL. Region, endpoint and credentials are those of the environment, as boto3 reads it.
-    Safe to share between threads."""
+    Safe to share between threads. An answer may take `patience` seconds; who receives has more of it than who sends,
+    because a message whose answer came too late is out of sight until its visibility ends."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float = _ANSWER) -> None:
         self.url = url
+        self._patience = patience
         self._connecting = threading.Lock()
         self._connected: Any = None
 
     def send(self, message: WorkMessage) -> None:
         """Put a message into the queue, or raise `QueueUnavailable`."""
         self.ask("send_message", MessageBody=message.text)
+
+    def receive(self, wait: int) -> Received | None:
+        """The next message, waiting `wait` seconds for it at most (20 is SQS' own limit), or `QueueUnavailable`."""
+        answer = self.ask(
+            "receive_message", MaxNumberOfMessages=1, WaitTimeSeconds=wait, MessageSystemAttributeNames=["All"]
+        )
+        for message in answer.get("Messages", []):
+            return Received(
+                id=message["MessageId"],
+                handle=message["ReceiptHandle"],
+                body=message["Body"],
+                digest=message.get("MD5OfBody", ""),
+                attributes=message.get("Attributes", {}),
+            )
+        return None
+
+    def delete(self, message: Received) -> None:
+        """Say that a message was attended to, or raise `QueueUnavailable`: then it comes again."""
+        self.ask("delete_message", ReceiptHandle=message.handle)
+
+    @property
+    def arn(self) -> str:
+        """The queue's ARN, made of its URL: the region is the client's."""
+        account, name = self.url.rstrip("/").split("/")[-2:]
+        return f"arn:aws:sqs:{self.region}:{account}:{name}"
+
+    @property
+    def region(self) -> str:
+        """The region that is asked."""
+        return str(self._client().meta.region_name)
 
     def ask(self, request: str, **arguments: Any) -> dict[str, Any]:
         """One request of SQS' API about this queue, such as `send_message`; its answer, or `QueueUnavailable`."""
@@ -66,7 +111,7 @@ class SqsQueue:
 
                 config = Config(
                     connect_timeout=_CONNECT,
-                    read_timeout=_ANSWER,
+                    read_timeout=self._patience,
                     retries={"mode": "standard", "total_max_attempts": _TRIES},
                 )
                 # A session of its own: boto3's default one is not safe to share between threads.

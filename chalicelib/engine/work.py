@@ -57,12 +57,12 @@ _LATE = 0.8
 
 
 class Budget:
-    """How long a worker may go on. It ends when its seconds are over or when `stop` is called."""
+    """How long a worker may go on. It ends when its seconds are over, when `stop` is called or `stopped` is set."""
 
-    def __init__(self, seconds: float | None = None) -> None:
+    def __init__(self, seconds: float | None = None, stopped: threading.Event | None = None) -> None:
         self._began = time.monotonic()
         self._seconds = seconds
-        self._stopped = threading.Event()
+        self._stopped = stopped or threading.Event()
 
     def stop(self) -> None:
         """End now: the service shuts down."""
@@ -71,9 +71,7 @@ class Budget:
     def turn(self, seconds: float | None) -> Budget:
         """A budget of at most `seconds` from now on that ends with this one at the latest."""
         left = [each for each in (seconds, self._left) if each is not None]
-        turn = Budget(min(left) if left else None)
-        turn._stopped = self._stopped
-        return turn
+        return Budget(min(left) if left else None, self._stopped)
 
     @property
     def stopped(self) -> bool:

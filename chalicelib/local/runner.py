@@ -14,6 +14,7 @@ from chalicelib.domain.errors import MainstayError
 from chalicelib.local import logs
 from chalicelib.local.first_start import Prepared, prepare
 from chalicelib.local.pump import Pump
+from chalicelib.local.queues import Sources
 from chalicelib.services.bundle import Services
 from chalicelib.settings import Settings, unknown_names
 
@@ -79,7 +80,7 @@ class AppRunner:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._services: Services | None = None
-        self._pump: Pump | None = None
+        self._pump: Pump | Sources | None = None
 
     def wsgi(self, body_read: Callable[[Any], None]) -> Any:
         """The WSGI application."""
@@ -90,12 +91,24 @@ class AppRunner:
 
     def start(self) -> None:
         """Begin to work. Called in the process that works, after the fork."""
+        self._services = bootstrap.services()
+        self._pump = self._sources() if self._services.queued else self._own_pump(self._services)
+        self._pump.start()
+
+    def _own_pump(self, services: Services) -> Pump:
+        """Without a queue: what is due is found in the wake index, and done here."""
         from chalicelib.engine.work import Budget
 
-        self._services = bootstrap.services()
-        self._pump = Pump(self._services.engine, Budget(), workers=self._settings.workers)
-        self._services.engine.nudge = self._pump.nudge
-        self._pump.start()
+        pump = Pump(services.engine, Budget(), workers=self._settings.workers)
+        services.engine.nudge = pump.nudge
+        return pump
+
+    def _sources(self) -> Sources:
+        """With a queue: its messages and a schedule call the app's own handlers, as in Lambda."""
+        from app import app
+        from chalicelib.local.queues import sources_of
+
+        return sources_of(app, self._settings)
 
     def stop(self) -> None:
         """Take nothing new. Called from a signal's handler: it only sets flags."""

@@ -395,6 +395,7 @@ class OperationView(View):
     started_at: datetime | None
     finished_at: datetime | None
     attempts: int
+    turns: int = Field(0, description="Turns of workers that ended before it did, because their time was over.")
     estimate_seconds: float | None
     cancel_requested: bool
     waits_for: AheadView | None = Field(None, description="While it is `queued`, where it was asked for by its id.")

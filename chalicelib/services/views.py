@@ -112,6 +112,7 @@ def operation_view(
         started_at=operation.started_at,
         finished_at=operation.finished_at,
         attempts=operation.attempts,
+        turns=operation.turns,
         estimate_seconds=operation.estimate_seconds,
         cancel_requested=operation.cancel_requested,
         waits_for=waits_for,

@@ -14,8 +14,8 @@ _SHARE = 0.25
 
 
 def budget_of(context: Any) -> Budget:
-    """The time budget of the invocation with this Lambda context."""
+    """The time budget of the invocation with this Lambda context. The local runner's also says when it stops."""
     from chalicelib.engine.work import Budget
 
     left = context.get_remaining_time_in_millis() / 1000
-    return Budget(max(0.0, left - min(MARGIN, left * _SHARE)))
+    return Budget(max(0.0, left - min(MARGIN, left * _SHARE)), getattr(context, "stopping", None))

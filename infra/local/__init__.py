@@ -1,0 +1,1 @@
+"""Mainstay in its AWS shape on one machine: LocalStack, and the runner that reads its queues. `make local`."""

@@ -1,0 +1,66 @@
+"""The service in its AWS shape: a stack made in LocalStack from the deployment's template, and the runner on it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from localstack_client.session import Session
+
+from infra.local.stack import Made, create
+from tests.e2e.running import Service
+from tests.harness.localstack import LocalStack
+
+#: Seconds between two looks into the wake index: a minute in AWS, and nobody wants to wait here.
+TICK = "2"
+
+
+@dataclass
+class Stack:
+    """Bucket, queues and key of a test's own."""
+
+    server: LocalStack
+    name: str = field(default_factory=lambda: f"mainstay-{secrets.token_hex(3)}")
+
+    def __post_init__(self) -> None:
+        self._session = Session(
+            localstack_host=urlsplit(self.server.endpoint).netloc,
+            aws_access_key_id=self.server.access_key,
+            aws_secret_access_key=self.server.secret_key,
+            region_name=self.server.region,
+        )
+        self.made: Made = create(self.client("cloudformation"), self.name)
+
+    def client(self, service: str) -> Any:
+        """A client of one of LocalStack's services."""
+        return self._session.client(service)
+
+    def waiting(self, queue: str) -> int:
+        """How many messages are in a queue, in sight or in somebody's hands."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = self.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return sum(int(found[name]) for name in names)
+
+    @contextmanager
+    def serving(
+        self, directory: Path, kubeconfig: Path, settings: Mapping[str, str] | None = None
+    ) -> Iterator[Service]:
+        """A runner on this stack."""
+        given = {
+            **self.server.environment,
+            **self.made.settings,
+            "MAINSTAY_LEASE_SECONDS": "12",
+            "MAINSTAY_TICK_SECONDS": TICK,
+            **(settings or {}),
+        }
+        service = Service(directory / "data", kubeconfig, given)
+        try:
+            yield service.start()
+            service.stop()
+        finally:
+            service.kill()
