@@ -6,7 +6,7 @@ from chalice.app import Chalice
 
 from chalicelib.entrypoints.api.blueprints import BLUEPRINTS
 from chalicelib.entrypoints.api.routing import one_shape
-from chalicelib.entrypoints.events import queue, schedule
+from chalicelib.entrypoints.events import bucket, queue, schedule
 
 # Chalice would give the logger `mainstay` a handler and a level of its own, and warnings would be lost.
 app = Chalice(app_name="mainstay", configure_logs=False)
@@ -17,3 +17,4 @@ for blueprint in BLUEPRINTS:
 
 app.register_blueprint(schedule.events)
 app.register_blueprint(queue.events)
+app.register_blueprint(bucket.events)

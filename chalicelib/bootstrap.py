@@ -90,6 +90,8 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     from chalicelib.services.clusters import RegisteredClusters
     from chalicelib.services.documents import Documents
     from chalicelib.services.operations import Operations
+    from chalicelib.services.request_keys import RequestKeys
+    from chalicelib.services.requests import Requests
     from chalicelib.services.versions import Versions
 
     sessions = Clusters(repository, settings.kubeconfig, Eks())
@@ -112,6 +114,8 @@ def assemble(repository: Repository, settings: Settings) -> Services:
         access=Access(settings.read_admin_token(), settings.admin_token_sha256),
         applications=applications,
         automatic=Automatic(repository, engine, schedules, applications, clusters),
+        requests=Requests(repository, engine, versions),
+        request_keys=RequestKeys(repository),
         versions=versions,
         operations=operations,
         clusters=clusters,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from chalicelib.services.clusters import RegisteredClusters
     from chalicelib.services.documents import Documents
     from chalicelib.services.operations import Operations
+    from chalicelib.services.request_keys import RequestKeys
+    from chalicelib.services.requests import Requests
     from chalicelib.services.versions import Versions
 
 
@@ -25,6 +27,8 @@ class Services:
     access: Access
     applications: Applications
     automatic: Automatic
+    requests: Requests
+    request_keys: RequestKeys
     versions: Versions
     operations: Operations
     clusters: RegisteredClusters

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,15 @@ _LONGEST_PAUSE = 0.5
 _ACTIONS_ALONG = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an operation comes from that is asked for by something with an identity of its own: the id it always
+    gets, and what its arguments say of that."""
+
+    operation: str
+    told: Mapping[str, Any]
+
+
 class Operations:
     """What can be asked about operations."""
 
@@ -47,7 +57,14 @@ class Operations:
 
     # ── for the other services ──────────────────────────────────────────────────────────────────────────
 
-    def start(self, asker: Asker, kind: OperationKind, application: str, arguments: dict[str, Any]) -> OperationView:
+    def start(
+        self,
+        asker: Asker,
+        kind: OperationKind,
+        application: str,
+        arguments: dict[str, Any],
+        origin: Origin | None = None,
+    ) -> OperationView:
         """Put an operation in line; a duplicate of one that waits already is that one.
 
         `Conflict` if the application is being deleted. A deletion that comes in between the look and the line is
@@ -57,10 +74,10 @@ class Operations:
             refuse_ending(self._repository, application)
         now = self._repository.now()
         operation = Operation(
-            id=new_id("op", now),
+            id=origin.operation if origin else new_id("op", now),
             kind=kind,
             application=application,
-            arguments=arguments,
+            arguments={**arguments, "request": dict(origin.told)} if origin else arguments,
             requested_by=asker.name,
             requested_at=now,
         )

@@ -38,7 +38,7 @@ from chalicelib.services.state import newest_good
 
 if TYPE_CHECKING:
     from chalicelib.services.clusters import RegisteredClusters
-    from chalicelib.services.operations import Operations
+    from chalicelib.services.operations import Operations, Origin
     from chalicelib.store.repository import Repository
 
 #: Manifests read at the same time, and in one go; and versions whose manifests stay known.
@@ -64,7 +64,9 @@ class Versions:
         arguments = {"name": request.name, "comment": request.comment, "labels": dict(request.labels)}
         return self._operations.start(asker, OperationKind.BACKUP, application, arguments)
 
-    def restore(self, asker: Asker, query: VersionQuery, request: RestoreRequest) -> OperationView:
+    def restore(
+        self, asker: Asker, query: VersionQuery, request: RestoreRequest, origin: Origin | None = None
+    ) -> OperationView:
         """Start a restore, or with `dryRun` only its plan."""
         manifest = self._manifest(query.version_id)
         application = manifest.application
@@ -73,7 +75,7 @@ class Versions:
         if request.only or request.consent:
             request = self._with_kinds(manifest, request)
         if request.dry_run:
-            return self._plan(asker, application, manifest, request)
+            return self._plan(asker, application, manifest, request, origin)
         arguments: dict[str, Any] = {"version": manifest.version}
         if request.plan is not None:
             arguments.update(self._planned(manifest, request))
@@ -85,9 +87,16 @@ class Versions:
             only=list(request.only),
             shared=request.shared,
         )
-        return self._operations.start(asker, OperationKind.RESTORE, application, arguments)
+        return self._operations.start(asker, OperationKind.RESTORE, application, arguments, origin)
 
-    def _plan(self, asker: Asker, application: str, manifest: Manifest, request: RestoreRequest) -> OperationView:
+    def _plan(
+        self,
+        asker: Asker,
+        application: str,
+        manifest: Manifest,
+        request: RestoreRequest,
+        origin: Origin | None,
+    ) -> OperationView:
         if request.plan is not None:
             raise invalid("plan", "a plan is made anew with `dryRun`", "leave one of the two out")
         arguments = {
@@ -96,7 +105,7 @@ class Versions:
                 mode=request.mode, consent=list(request.consent), only=list(request.only), shared=request.shared
             ),
         }
-        return self._operations.start(asker, OperationKind.PLAN, application, arguments)
+        return self._operations.start(asker, OperationKind.PLAN, application, arguments, origin)
 
     def _planned(self, manifest: Manifest, request: RestoreRequest) -> dict[str, Any]:
         """The arguments of the plan that is to be applied: it decides mode, consent and selection."""

@@ -20,6 +20,7 @@ APPLICATIONS = "control/apps/"
 CLUSTERS = "control/clusters/"
 WAKE = "control/wake/"
 POLICY = "control/policy.json"
+REQUEST_KEYS = "control/request-keys/"
 
 _PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._=%+-]{0,198}[A-Za-z0-9_=%+-])?")
 _SEGMENT = re.compile(r"([0-9a-f]{64})-([a-z0-9]{4,16})")
@@ -134,6 +135,10 @@ def cluster(identifier: str) -> str:
 
 def cluster_credentials(identifier: str) -> str:
     return f"control/credentials/{parse_id(identifier, 'cl')}.json"
+
+
+def request_key(identifier: str) -> str:
+    return f"{REQUEST_KEYS}{parse_id(identifier, 'key')}.json"
 
 
 def name(space: str, text: str) -> str:

@@ -19,6 +19,7 @@ from chalicelib.store.applications import Applications, Notes
 from chalicelib.store.backend import Backend, Exists, Guard
 from chalicelib.store.clusters import Clusters
 from chalicelib.store.documents import Documents
+from chalicelib.store.inbox import Inbox
 from chalicelib.store.keys import Keyring, Rewrapped
 from chalicelib.store.lanes import Lanes
 from chalicelib.store.locations import Locations
@@ -26,6 +27,7 @@ from chalicelib.store.names import Names
 from chalicelib.store.objects import VersionObjects
 from chalicelib.store.operations import Operations
 from chalicelib.store.policies import Policies
+from chalicelib.store.request_keys import RequestKeys
 from chalicelib.store.segments import SegmentReader, SegmentWriter
 from chalicelib.store.versions import Ended, Versions
 from chalicelib.store.wake import WakeIndex
@@ -170,6 +172,14 @@ class Repository:
     @cached_property
     def policies(self) -> Policies:
         return Policies(self.documents)
+
+    @cached_property
+    def request_keys(self) -> RequestKeys:
+        return RequestKeys(self.control, self._keyring)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        return Inbox(self.control)
 
     @cached_property
     def wake(self) -> WakeIndex:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.entrypoints.api import applications, clusters, documents, operations, service, versions
+from chalicelib.entrypoints.api import applications, clusters, documents, operations, request_keys, service, versions
 from chalicelib.entrypoints.api.routing import Api
 
 BLUEPRINTS: tuple[Api, ...] = (
@@ -12,4 +12,5 @@ BLUEPRINTS: tuple[Api, ...] = (
     operations.api,
     clusters.api,
     documents.api,
+    request_keys.api,
 )

@@ -22,6 +22,8 @@ from chalicelib.services.bundle import Services
 from chalicelib.services.clusters import RegisteredClusters
 from chalicelib.services.documents import Documents
 from chalicelib.services.operations import Operations
+from chalicelib.services.request_keys import RequestKeys
+from chalicelib.services.requests import Requests
 from chalicelib.services.versions import Versions
 from chalicelib.store.backends.memory import MemoryBackend
 from chalicelib.store.repository import Repository
@@ -166,6 +168,8 @@ def house(token: str | None = TOKEN) -> House:
         access=Access(SecretStr(token) if token else None),
         applications=applications,
         automatic=Automatic(repository, engine, schedules, applications, clusters),  # type: ignore[arg-type]
+        requests=Requests(repository, engine, versions),  # type: ignore[arg-type]
+        request_keys=RequestKeys(repository),
         versions=versions,
         operations=operations,
         clusters=clusters,

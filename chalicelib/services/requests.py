@@ -1,0 +1,269 @@
+"""Signed restore requests: objects that somebody puts into the bucket, and what is answered.
+
+    requests/x.json ── read ── signed? ── seen before? ── in time? ── restore ──► responses/x.json
+                        │        │                                        └─ wake entry: how it ended, later
+                        └────────┴── refused, with the reason
+
+A request's operation has an id that comes from the signed text: however often it is told of, and under however many
+names it lies there, it is done once. Whoever has no key learns nothing but that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from chalicelib.domain.errors import (
+    ClusterError,
+    Invalid,
+    MainstayError,
+    Malformed,
+    NotFound,
+    Problem,
+    RequestError,
+)
+from chalicelib.domain.ids import derived_id, parse_id
+from chalicelib.domain.operation import Operation
+from chalicelib.domain.request import LARGEST, NEWEST_GOOD, RequestKey, RestoreAsked, read
+from chalicelib.services import naming
+from chalicelib.services.access import Asker
+from chalicelib.services.models import RestoreRequest, VersionQuery
+from chalicelib.services.operations import Origin
+from chalicelib.services.state import newest_good
+
+if TYPE_CHECKING:
+    from chalicelib.engine.engine import Engine
+    from chalicelib.services.versions import Versions
+    from chalicelib.store.repository import Repository
+    from chalicelib.store.wake import Entry
+
+_log = logging.getLogger(__name__)
+
+#: The reason in the wake index: write down how a request's operation ended.
+FOLLOW = "answer"
+
+#: How old a request may be, and how far ahead of the storage's clock its signer's may be.
+OLDEST = timedelta(minutes=15)
+AHEAD = timedelta(minutes=5)
+
+#: Seconds between two looks at a request's operation: at first, and at most.
+_FIRST_LOOK, _LAST_LOOK = 2, 60
+
+
+class NotSigned(RequestError):
+    """Not signed, or not with a key that is known here: it is not said which."""
+
+    code = "not-signed"
+    status = 403
+
+
+class Revoked(RequestError):
+    """Signed with a key that was revoked."""
+
+    code = "revoked"
+    status = 403
+
+
+class Expired(RequestError):
+    """Signed too long ago, or by a clock that is ahead."""
+
+    code = "expired"
+
+
+class Replayed(RequestError):
+    """The same request was done already, under another name."""
+
+    code = "replayed"
+    status = 409
+
+
+class Requests:
+    """The inbox of a repository."""
+
+    def __init__(self, repository: Repository, engine: Engine, versions: Versions) -> None:
+        self._repository = repository
+        self._versions = versions
+        engine.reasons[FOLLOW] = self._follow
+
+    def waiting(self) -> Sequence[tuple[str, datetime]]:
+        """The requests that are not answered, and when they were put there."""
+        return [(listed.key, listed.modified) for listed in self._repository.inbox.waiting()]
+
+    def key_of(self, object_key: str) -> str | None:
+        """The key of a request here, of an object's key in the bucket; `None` if it is none of this repository's."""
+        address = self._repository.control.describe()
+        prefix = address.partition("://")[2].partition("/")[2] if address.startswith("s3://") else ""
+        folder = f"{prefix.rstrip('/')}/" if prefix else ""
+        if not object_key.startswith(folder):
+            return None
+        key = object_key.removeprefix(folder)
+        return key if self._repository.inbox.is_request(key) else None
+
+    def answer_object(self, object_key: str) -> None:
+        """`answer` by an object's key in the bucket; what is no request of this repository is passed over."""
+        key = self.key_of(object_key)
+        if key is not None:
+            self.answer(key)
+
+    def answer(self, key: str) -> None:
+        """Do what the request at `key` asks for, if it is to be done, and answer it. Storage that fails is raised: it
+        is tried again."""
+        inbox = self._repository.inbox
+        size = inbox.size(key)
+        if size is None:
+            return  # it was taken away again
+        if size > LARGEST:
+            self._refuse(key, None, Malformed(f"The request has {size} bytes: more than {LARGEST} are not read."))
+            return
+        data = inbox.read(key)
+        if data is None:
+            return
+        try:
+            operation = self._carried_out(key, read(data))
+        except (RequestError, ClusterError) as error:
+            self._refuse(key, data, error)
+            return
+        inbox.answer(key, _accepted(key, _sha256(data), operation))
+
+    def _carried_out(self, key: str, asked: RestoreAsked) -> Operation:
+        """The operation that does what is asked: started now, or by an earlier look at this request."""
+        signer = self._signer(asked)
+        identifier = derived_id("op", asked.time, asked.digest)
+        known = self._known(identifier)
+        if known is None:
+            if signer.revoked_at is not None:
+                raise Revoked("The key of this request was revoked.")
+            self._refuse_untimely(asked)
+            known = self._started(key, asked, signer, identifier)
+        if known.arguments.get("request", {}).get("object") != key:
+            other = known.arguments.get("request", {}).get("object")
+            raise Replayed(f"This very request was done already: {known.id} is for `{other}`.")
+        return known
+
+    def _signer(self, asked: RestoreAsked) -> RequestKey:
+        """The key it is signed with. `NotSigned` says the same of everything that is not."""
+        try:
+            key = self._repository.request_keys.get(parse_id(asked.key, "key"))
+            secret = self._repository.request_keys.secret(key)
+        except (NotFound, Malformed):
+            asked.is_signed_with("nobody's key")  # takes as long as with a key
+            key = None
+        if key is None or not asked.is_signed_with(secret):
+            raise NotSigned("This request is not signed with a key that is known here.")
+        return key
+
+    def _known(self, identifier: str) -> Operation | None:
+        try:
+            return self._repository.operations.find(identifier)
+        except NotFound:
+            return None
+
+    def _refuse_untimely(self, asked: RestoreAsked) -> None:
+        now = self._repository.now()
+        if now - asked.time > OLDEST:
+            minutes = int(OLDEST.total_seconds() // 60)
+            raise Expired(
+                f"The request is of {asked.time:%Y-%m-%d %H:%M:%S} UTC, and it is {now:%H:%M:%S} now: after "
+                f"{minutes} minutes it is not done any more. Sign a new one."
+            )
+        if asked.time - now > AHEAD:
+            raise Expired(f"The request is of {asked.time:%H:%M:%S} UTC, and it is {now:%H:%M:%S}: set that clock.")
+
+    def _started(self, key: str, asked: RestoreAsked, signer: RequestKey, identifier: str) -> Operation:
+        application = self._application(asked.application)
+        version = self._version(application, asked.version)
+        request = _options(asked)
+        origin = Origin(identifier, {"object": key, "key": signer.id})
+        asker = Asker(f"request key {signer.name}", "admin")
+        # First what sees to it that the end is told, whoever dies in between.
+        self._look_later(application, identifier, key, _FIRST_LOOK)
+        started = self._versions.restore(asker, VersionQuery(version_id=version), request, origin)
+        return self._repository.operations.get(application, started.id)
+
+    def _application(self, named: str) -> str:
+        found = named if named.startswith("app-") else self._repository.names.holder(naming.APPLICATIONS, named)
+        try:
+            application = None if found is None else self._repository.applications.get(parse_id(found, "app"))
+        except (NotFound, Malformed):
+            application = None
+        if application is None or application.status == "deleted":
+            raise NotFound(f"There is no application {named[:100]!r}.")
+        return application.id
+
+    def _version(self, application: str, wanted: str) -> str:
+        if wanted == NEWEST_GOOD:
+            good = newest_good(self._versions.all(application))
+            if good is None:
+                raise NotFound("The application has no good version.")
+            return good.id
+        if self._repository.locations.find(parse_id(wanted, "ver")) != application:
+            raise NotFound(f"{wanted} is no version of this application.")
+        return wanted
+
+    # ── answers ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _refuse(self, key: str, data: bytes | None, error: MainstayError) -> None:
+        _log.warning("a request was refused: %s", error.code, extra={"request": key})
+        told = error.public()
+        self._repository.inbox.answer(
+            key,
+            {
+                "request": key,
+                "sha256": None if data is None else _sha256(data),
+                "accepted": False,
+                "error": {"code": told.code, "message": told.message},
+            },
+        )
+
+    def _look_later(self, application: str, operation: str, key: str, seconds: int) -> None:
+        at = self._repository.now() + timedelta(seconds=seconds)
+        # Not under the member `operation`: whoever works for the lane looks for that.
+        self._repository.wake.add(at, application, FOLLOW, {"started": operation, "request": key, "seconds": seconds})
+
+    def _follow(self, entry: Entry) -> None:
+        """Write down how the request's operation is now, and look again while it has not ended."""
+        operation = self._known(str(entry.payload.get("started")))
+        key = str(entry.payload.get("request"))
+        if operation is None or operation.arguments.get("request", {}).get("object") != key:
+            return
+        known = self._repository.inbox.answered(key)
+        if known is not None and known.get("operation") == operation.id:
+            self._repository.inbox.answer(key, _accepted(key, known.get("sha256"), operation))
+        if not operation.state.ended:
+            seconds = min(_LAST_LOOK, int(entry.payload.get("seconds", _FIRST_LOOK)) * 2)
+            self._look_later(entry.application, operation.id, key, seconds)
+
+
+def _options(asked: RestoreAsked) -> RestoreRequest:
+    try:
+        return RestoreRequest.model_validate(dict(asked.options), strict=True)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(("options", *map(str, details["loc"])))
+        problem = Problem(where, str(details["msg"]).removeprefix("Value error, "))
+        raise Invalid(f"The request cannot be done: {problem}.", [problem]) from None
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _accepted(key: str, sha256: str | None, operation: Operation) -> dict[str, Any]:
+    error = operation.error
+    return {
+        "request": key,
+        "sha256": sha256,
+        "accepted": True,
+        "operation": operation.id,
+        "kind": operation.kind.value,
+        "application": operation.application,
+        "version": operation.arguments.get("version"),
+        "state": operation.state.value,
+        "ended": operation.state.ended,
+        "error": None if error is None else {"code": error.code, "message": error.message},
+    }
