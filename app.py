@@ -7,9 +7,11 @@ from chalice.app import Chalice
 from chalicelib.entrypoints.api.blueprints import BLUEPRINTS
 from chalicelib.entrypoints.api.routing import one_shape
 from chalicelib.entrypoints.events import bucket, queue, schedule
+from chalicelib.entrypoints.logs import each_request
 
 # Chalice would give the logger `mainstay` a handler and a level of its own, and warnings would be lost.
 app = Chalice(app_name="mainstay", configure_logs=False)
+app.register_middleware(each_request, "http")
 app.register_middleware(one_shape, "http")
 
 for blueprint in BLUEPRINTS:

@@ -78,6 +78,7 @@ def open_repository(settings: Settings) -> Repository:
 def assemble(repository: Repository, settings: Settings) -> Services:
     """Put the services of a repository together."""
     from chalicelib.adapters.eks import Eks
+    from chalicelib.adapters.metrics import Metrics
     from chalicelib.engine.clusters import Clusters
     from chalicelib.engine.engine import Engine
     from chalicelib.engine.flows import FLOWS
@@ -96,11 +97,14 @@ def assemble(repository: Repository, settings: Settings) -> Services:
 
     sessions = Clusters(repository, settings.kubeconfig, Eks())
     turns = TurnTerms(settings.turn_seconds, settings.most_turns)
-    engine = Engine(repository, sessions, FLOWS, terms=_terms(settings), turns=turns)
+    # Only in Lambda is there somebody who reads metrics out of the log.
+    metrics = Metrics() if settings.lambda_function is not None else None
+    ended = metrics.operation_ended if metrics is not None else _nothing
+    engine = Engine(repository, sessions, FLOWS, terms=_terms(settings), turns=turns, ended=ended)
     if settings.queue_url is not None:
         from chalicelib.adapters.queue import SqsQueue, Waker
 
-        engine.nudge = Waker(SqsQueue(settings.queue_url)).wake
+        engine.nudge = Waker(SqsQueue(settings.queue_url), metrics.count if metrics is not None else _nothing).wake
     keeping = Keeping(timedelta(hours=settings.sweep_grace_hours), timedelta(days=settings.history_days))
     sweeps = Sweeps(repository, engine, keeping)
     sweeps.attach()
@@ -124,6 +128,10 @@ def assemble(repository: Repository, settings: Settings) -> Services:
         sweeps=sweeps,
         queued=settings.queue_url is not None,
     )
+
+
+def _nothing(_told: object) -> None:
+    """Nobody counts here."""
 
 
 def make_repository(settings: Settings) -> str | None:

@@ -136,6 +136,11 @@ class Settings(BaseModel):
         alias="MAINSTAY_DATA",
         description="Where the runner keeps what it makes at its first start; default: the user's data directory.",
     )
+    lambda_function: str | None = Field(
+        None,
+        alias="AWS_LAMBDA_FUNCTION_NAME",
+        description="Set by Lambda itself: then logs are JSON, and metrics are written into them.",
+    )
     aws_endpoint_url: str | None = Field(
         None, alias="AWS_ENDPOINT_URL", description="Endpoint of AWS services, as boto3 reads it."
     )

@@ -11,15 +11,12 @@ import threading
 from types import TracebackType
 from typing import TextIO
 
-from chalicelib.domain.traces import places
+from chalicelib.domain.traces import places, story
 
 _log = logging.getLogger("mainstay")
 
 _LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _TIME = "%Y-%m-%dT%H:%M:%S%z"
-
-#: Exceptions told of one record: it, and what it came of.
-_MOST_CAUSES = 5
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -32,12 +29,7 @@ class Formatter(logging.Formatter):
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802  # logging's name
         """In place of a traceback with its words."""
-        told: list[str] = []
-        error: BaseException | None = ei[1]
-        while error is not None and len(told) < _MOST_CAUSES:
-            told.append(f"{type(error).__name__}\n{places(error)}")
-            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-        return "\n  which came of ".join(told)
+        return story(ei[1]) if ei[1] is not None else ""
 
 
 def configure(err: TextIO) -> None:

@@ -13,25 +13,36 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.domain.errors import MainstayError, Malformed
 from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.traces import places
+from chalicelib.entrypoints.events.budget import budget_of
+from chalicelib.entrypoints.logs import observed
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from chalice.app import SQSEvent
 
+    from chalicelib.engine.work import Budget
+
 _log = logging.getLogger(__name__)
 
 
-def each(event: SQSEvent, act: Callable[[WorkMessage], None]) -> dict[str, Any]:
+def each(event: SQSEvent, act: Callable[[WorkMessage, Budget], None]) -> dict[str, Any]:
     """Do something about each work message; the answer says to SQS which ones failed.
 
     What is no message of ours can never be done: it is told and dropped.
     """
+    return observed(event.to_dict(), event.context, lambda: _each(event, act))
+
+
+def _each(event: SQSEvent, act: Callable[[WorkMessage, Budget], None]) -> dict[str, Any]:
     # Here and not above: the API function imports this module too, and has no use for it.
     from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
+    context: Any = event.context
+    budget = budget_of(context)
+
     def on(record: SQSRecord) -> None:
         try:
-            act(WorkMessage.read(record.body))
+            act(WorkMessage.read(record.body), budget)
         except Malformed as error:
             _log.error("dropped: %s", error.message, extra={"message_id": record.message_id})
         except MainstayError as error:
@@ -43,6 +54,5 @@ def each(event: SQSEvent, act: Callable[[WorkMessage], None]) -> dict[str, Any]:
 
     # Were the exception of a lone message raised, the runtime would log its words, which can quote anything.
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    context: Any = event.context
     answer = process_partial_response(event=event.to_dict(), record_handler=on, processor=processor, context=context)
     return dict(answer)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint, SQSEvent
 
 from chalicelib import bootstrap
 from chalicelib.domain.message import WorkMessage
 from chalicelib.entrypoints.events import messages
-from chalicelib.entrypoints.events.budget import budget_of
+
+if TYPE_CHECKING:
+    from chalicelib.engine.work import Budget
 
 events = Blueprint(__name__)
 
@@ -21,8 +23,7 @@ QUEUE, DEAD_LETTERS = "mainstay-work", "mainstay-work-dead"
 @events.on_sqs_message(queue=QUEUE, batch_size=1)
 def work(event: SQSEvent) -> dict[str, Any]:
     """Work for the application that the message names."""
-    budget = budget_of(event.context)
-    return messages.each(event, lambda message: bootstrap.services().engine.attend(message, budget))
+    return messages.each(event, _attend)
 
 
 @events.on_sqs_message(queue=DEAD_LETTERS, batch_size=1)
@@ -31,5 +32,9 @@ def dead_letter(event: SQSEvent) -> dict[str, Any]:
     return messages.each(event, _look_into)
 
 
-def _look_into(message: WorkMessage) -> None:
+def _attend(message: WorkMessage, budget: Budget) -> None:
+    bootstrap.services().engine.attend(message, budget)
+
+
+def _look_into(message: WorkMessage, _budget: Budget) -> None:
     bootstrap.services().engine.look_into(message)
