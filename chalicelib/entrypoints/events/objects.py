@@ -9,6 +9,7 @@ from urllib.parse import unquote_plus
 
 from chalicelib.domain.errors import MainstayError
 from chalicelib.domain.traces import places
+from chalicelib.entrypoints.logs import observed
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -22,6 +23,10 @@ def each(event: SQSEvent, act: Callable[[str], None]) -> dict[str, Any]:
 
     S3's test message, and what is no event of S3, is dropped.
     """
+    return observed(event.to_dict(), event.context, lambda: _each(event, act))
+
+
+def _each(event: SQSEvent, act: Callable[[str], None]) -> dict[str, Any]:
     # Here and not above: the API function imports this module too, and has no use for it.
     from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
