@@ -7,6 +7,7 @@ import re
 import stat
 import warnings
 import zipfile
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,18 @@ def test_only_the_worker_deletes_from_the_vault_or_writes_versions_into_it(name:
 def test_the_worker_never_touches_root_keys() -> None:
     assert all("/vault/app-" in resource for resource in allowed("work", "s3:PutObject") if "vault" in resource)
     assert all("/vault/app-" in resource for resource in allowed("work", "s3:DeleteObject") if "vault" in resource)
+
+
+def test_the_worker_may_delete_all_that_a_sweep_does() -> None:
+    deletes = [resource for resource in allowed("work", "s3:DeleteObject") if "/vault/" in resource]
+    for key in (
+        "segments/ab/abc-def",
+        "condemned/01jd.json",
+        "versions/ver-1.json",
+        "versions/ver-1.ended",
+        "key-1.json",
+    ):
+        assert any(fnmatchcase(f"${{Repository.Arn}}/vault/app-1/{key}", pattern) for pattern in deletes)
 
 
 def test_who_needs_no_content_opens_nothing() -> None:
