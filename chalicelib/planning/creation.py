@@ -170,15 +170,27 @@ def _put_back(raw: dict[str, Any], stripped: dict[str, Any], body: dict[str, Any
         if name not in body:
             if name not in stripped:
                 body[name] = value
-            elif name in {"annotations", "labels"} and kept != value:
+            elif isinstance(value, dict) and (left := _taken_away(value, kept)):
                 # Its wanted members are gone, but not those that are the controllers'.
-                body[name] = {member: text for member, text in value.items() if member not in (kept or {})}
+                body[name] = left
         elif kept == value:
             continue
         elif isinstance(value, dict) and isinstance(body[name], dict):
             _put_back(value, kept if isinstance(kept, dict) else {}, body[name])
         elif isinstance(value, list) and isinstance(body[name], list):
             body[name] = _put_back_items(value, kept if isinstance(kept, list) else [], body[name])
+
+
+def _taken_away(raw: dict[str, Any], stripped: Any) -> dict[str, Any]:
+    """The members of a map that `normalise` took away."""
+    kept = stripped if isinstance(stripped, dict) else {}
+    left = {}
+    for name, value in raw.items():
+        if name not in kept:
+            left[name] = value
+        elif isinstance(value, dict) and (below := _taken_away(value, kept[name])):
+            left[name] = below
+    return left
 
 
 def _put_back_items(raw: list[Any], stripped: list[Any], wanted: list[Any]) -> list[Any]:

@@ -15,6 +15,10 @@ from tests.harness.processes import wait_until
 
 #: Passes of `kubectl apply`: custom objects need their definitions, which are served some moments later.
 _PASSES = 4
+_WORKLOADS = (
+    *(f"/apis/apps/v1/namespaces/{{}}/{kind}" for kind in ("deployments", "statefulsets", "daemonsets")),
+    "/apis/batch/v1/namespaces/{}/jobs",
+)
 
 
 def install(cluster: Access, published: Published) -> list[str]:
@@ -86,12 +90,15 @@ class Places:
 
 
 def remove(cluster: Access, published: Published, scoped: Iterable[Body]) -> float:
-    """Delete the application's namespaces, and then what else it has: the objects of no namespace, and those in
-    namespaces of others (`scoped`). Seconds until all was gone.
+    """Delete the application's workloads, then its namespaces, and then what else it has: the objects of no
+    namespace, and those in namespaces of others (`scoped`). Seconds until all was gone.
 
     An aggregated API that is down keeps namespaces from going until it is deleted; that it is, is part of it.
     """
     began, places = time.monotonic(), Places(cluster)
+    for namespace in published.namespaces:
+        for workloads in _WORKLOADS:  # for the pods of a namespace its controller waits half a minute
+            _delete(cluster, workloads.format(namespace))
     paths = [f"/api/v1/namespaces/{name}" for name in published.namespaces]
     paths += [places.of(body) for body in scoped]
     for path in paths:

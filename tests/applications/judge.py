@@ -23,7 +23,8 @@ _INCARNATION = ("uid", "resourceVersion", "generation", "creationTimestamp", "ma
 #: Kinds that say something about one moment, or that controllers derive.
 _DERIVED = {"Event", "Lease", "LeaseCandidate", "ControllerRevision", "Endpoints", "EndpointSlice"}
 _THE_CLUSTERS_OWN = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
-_REVISION = "deployment.kubernetes.io/revision"
+#: Annotations that count the changes of one incarnation.
+_COUNTED = ("deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation")
 _ACCOUNT = "kubernetes.io/service-account.uid"
 _JOBS_OWN = ("controller-uid", "batch.kubernetes.io/controller-uid")
 

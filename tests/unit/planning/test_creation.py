@@ -210,6 +210,14 @@ def test_an_update_of_a_job_keeps_its_generated_selector() -> None:
     assert body["spec"]["template"]["metadata"]["labels"] == labels
 
 
+def test_an_update_of_a_job_keeps_its_generated_labels_where_none_are_wanted() -> None:
+    own = {"batch.kubernetes.io/controller-uid": "u", "job-name": "web"}
+    live = make("Job", spec={"template": template(app="load", **own)})
+    wanted = make("Job", spec={"template": {"spec": live["spec"]["template"]["spec"]}})
+    body = updated(wanted, live)
+    assert body["spec"]["template"]["metadata"] == {"labels": own}
+
+
 def test_an_update_of_an_account_keeps_its_generated_secrets() -> None:
     live = make("ServiceAccount", "robot", secrets=[{"name": "robot-token-x7k2p"}, {"name": "extra"}])
     assert updated(make("ServiceAccount", "robot", secrets=[{"name": "mine"}]), live)["secrets"] == [

@@ -110,6 +110,25 @@ def test_the_type_that_secrets_have_by_default_is_left_to_the_server() -> None:
     assert made[1]["type"] == "Opaque"
 
 
+def test_the_conversion_that_definitions_have_by_default_is_left_to_the_server() -> None:
+    def made(conversion: dict[str, Any], owned_fields: dict[str, Any]) -> Body | None:
+        spec = {"group": "x.example", "conversion": conversion}
+        stored = kept(make("CustomResourceDefinition", spec=spec))
+        fields = {"f:spec": {"f:group": {}, **owned_fields}}
+        stored["metadata"]["managedFields"] = [
+            {**entry("kubectl", fields, "Apply"), "apiVersion": stored["apiVersion"]}
+        ]
+        found = applied_whole(stored, {**stored, "metadata": {"name": stored["metadata"]["name"]}})
+        return found[1]["spec"] if found else None
+
+    assert made({"strategy": "None"}, {}) == {"group": "x.example"}
+    assert made({"strategy": "None"}, {"f:conversion": {"f:strategy": {}}}) == {
+        "group": "x.example",
+        "conversion": {"strategy": "None"},
+    }
+    assert made({"strategy": "Webhook"}, {}) is None
+
+
 @pytest.mark.parametrize(
     ("entries", "why"),
     [
