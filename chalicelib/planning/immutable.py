@@ -62,6 +62,8 @@ def understand(http_status: int, message: str, causes: tuple[tuple[str, str], ..
             fields = sorted({name for name, _ in causes if name}) or ["A field"]
             return Refusal(field, f"{' and '.join(fields)} cannot be changed once the object exists.", "immutable")
         return Refusal(field, message, "invalid")
+    if http_status == 400 and "denied the request" in message:
+        return Refusal(field, message, "forbidden")  # a webhook said no, and gave no status of its own
     if http_status in {400, 404}:
         return Refusal(field, message, "cannot-tell")
     if http_status == 403:

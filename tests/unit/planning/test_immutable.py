@@ -88,6 +88,11 @@ def test_the_servers_answer_is_understood(status: int, cause: str, kind: str) ->
     assert found.field == ("spec.x" if cause else "")
 
 
+def test_a_webhook_that_says_no_is_told_from_one_that_cannot_be_asked() -> None:
+    assert understand(400, 'admission webhook "w" denied the request: no').kind == "forbidden"
+    assert understand(400, 'admission webhook "w" does not support dry run').kind == "cannot-tell"
+
+
 def test_a_replacement_that_would_be_refused_as_well_is_not_proposed() -> None:
     causes = (("spec.selector", "field is immutable"), ("spec.replicas", "must be greater than or equal to 0"))
     assert understand(422, "words", causes).kind == "invalid"
