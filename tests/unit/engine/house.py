@@ -10,6 +10,7 @@ from typing import Any
 from chalicelib.domain.application import Application, ClusterRecord
 from chalicelib.domain.errors import LeaseLost
 from chalicelib.domain.ids import new_id
+from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.engine.engine import Engine
 from chalicelib.engine.turns import TurnTerms
@@ -71,6 +72,9 @@ class House:
     application: str
     happened: list[str] = field(default_factory=list)
     nudged: list[str] = field(default_factory=list)
+    #: The same as messages, and operations that have ended.
+    called: list[WorkMessage] = field(default_factory=list)
+    ended: list[Operation] = field(default_factory=list)
     #: What a step does beside going on, by `kind.step`; it may raise, or answer where to go on.
     scripts: dict[str, Script] = field(default_factory=dict)
     terms: TurnTerms = TurnTerms()  # noqa: RUF009  # frozen
@@ -86,8 +90,13 @@ class House:
             _NoClusters(),  # type: ignore[arg-type]
             self.flows(),
             turns=self.terms,
-            nudge=lambda _application, operation, _entry: self.nudged.append(operation),
+            nudge=self._nudge,
+            ended=self.ended.append,
         )
+
+    def _nudge(self, application: str, operation: str, entry: str) -> None:
+        self.nudged.append(operation)
+        self.called.append(WorkMessage(application=application, operation=operation or None, entry=entry or None))
 
     def flows(self) -> Mapping[OperationKind, Flow]:
         """The product's kinds with steps that only say that they were done."""

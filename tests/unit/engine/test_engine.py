@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.domain.errors import ClusterUnreachable, Conflict, LeaseLost, StorageUnavailable
 from chalicelib.domain.ids import new_id
+from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.operation import Operation, OperationKind, Pending, State
 from chalicelib.engine.lease import LeaseTerms
 from chalicelib.engine.work import Budget, Finish, Next, Work
@@ -590,3 +591,110 @@ def test_a_tick_looks_only_at_what_is_due(house: House) -> None:
     assert house.engine.tick() == 0
     house.clock.advance(301)
     assert house.engine.tick() == 1
+
+
+# ── messages ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def messages(house: House) -> list[WorkMessage]:
+    """What a queue has been given, and the queue is empty."""
+    given, house.called = list(house.called), []
+    return given
+
+
+def test_everything_that_is_due_wakes_one_worker_for_each_subject_and_is_not_done_here(house: House) -> None:
+    first, second = house.start("backup"), house.start("plan")
+    house.repository.wake.add(NOON, house.application, "lease", {})
+    house.repository.wake.add(NOON, house.application, "turn", {})
+    messages(house)
+    assert house.engine.call() == 3
+    called = messages(house)
+    assert {message.operation for message in called} == {first.id, second.id, None}
+    assert house.happened == []
+    assert sorted(house.later()) == ["lease", "start", "start"]  # one look at the lane is enough
+    for message in called:
+        house.engine.attend(message)
+    assert (house.get(first).state, house.get(second).state) == (State.SUCCEEDED, State.SUCCEEDED)
+    assert house.later() == []
+
+
+def test_what_is_not_due_wakes_nobody(house: House) -> None:
+    house.repository.wake.add(NOON + timedelta(seconds=1), house.application, "lease", {})
+    assert house.engine.call() == 0
+
+
+@pytest.mark.parametrize("kind", ["backup", "plan"])
+def test_a_message_that_comes_twice_is_done_once(house: House, kind: str) -> None:
+    started = house.start(kind)
+    (message,) = messages(house)
+    house.engine.attend(message)
+    house.another().attend(message)
+    assert house.happened == steps(kind)
+    assert house.get(started).attempts == 1
+
+
+@pytest.mark.parametrize("kind", ["backup", "plan"])
+def test_a_message_that_comes_twice_at_once_is_done_once(house: House, kind: str) -> None:
+    twice: list[WorkMessage] = []
+
+    def meanwhile(_work: Work) -> None:
+        house.another().attend(twice[0])
+
+    house.scripts[f"{kind}.one"] = meanwhile
+    started = house.start(kind)
+    twice += messages(house)
+    house.engine.attend(twice[0])
+    assert house.happened == steps(kind)
+    assert (house.get(started).state, house.get(started).attempts) == (State.SUCCEEDED, 1)
+    house.run_until_idle()
+    assert house.happened == steps(kind)
+    assert house.later() == []
+
+
+@pytest.mark.parametrize("kind", ["backup", "plan"])
+def test_a_message_that_is_lost_costs_a_minute(house: House, kind: str) -> None:
+    started = house.start(kind)
+    messages(house)
+    house.clock.advance(60)
+    house.engine.call()
+    for message in messages(house):
+        house.engine.attend(message)
+    assert house.get(started).state is State.SUCCEEDED
+
+
+@pytest.mark.parametrize("kind", ["backup", "plan"])
+def test_messages_alone_lead_through_many_turns_and_leave_nothing(house: House, kind: str) -> None:
+    def turn(work: Work) -> None:
+        if work.operation.turns < 5:
+            work.note(turn=work.operation.turns)
+            work.budget._seconds = 0.0
+            work.pause()
+
+    house.scripts[f"{kind}.two"] = turn
+    started = house.start(kind)
+    for _ in range(6):
+        for message in messages(house):
+            house.engine.attend(message)
+    assert (house.get(started).state, house.get(started).turns) == (State.SUCCEEDED, 5)
+    assert house.later() == []
+    assert house.called == []
+
+
+def test_a_message_about_what_is_gone_does_nothing(house: House) -> None:
+    started = house.start("backup")
+    (message,) = messages(house)
+    stranger = message.model_copy(update={"application": new_id("app", NOON)})
+    house.engine.attend(stranger)
+    house.engine.attend(WorkMessage(application=house.application, entry="control/wake/../app.json"))
+    house.engine.attend(WorkMessage(application=house.application, operation=new_id("op", NOON), entry=None))
+    assert house.get(started).state is State.SUCCEEDED  # the last one had the lane looked at
+    assert house.happened == steps("backup")
+
+
+def test_what_ends_is_told_once_to_who_counts(house: House) -> None:
+    house.start("backup")
+    cancelled = house.start("delete")
+    house.engine.cancel(house.application, cancelled.id, "somebody")
+    house.tick()
+    told = [(operation.kind.value, operation.state.value) for operation in house.ended]
+    assert told == [("delete", "cancelled"), ("backup", "succeeded")]
