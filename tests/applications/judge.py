@@ -116,7 +116,7 @@ def _stripped(version: str, kind: str, body: Body) -> Body:
     if owners:
         metadata["ownerReferences"] = owners
     annotations = {
-        name: text for name, text in (metadata.pop("annotations", None) or {}).items() if name != _REVISION
+        name: text for name, text in (metadata.pop("annotations", None) or {}).items() if name not in _COUNTED
     }
     if annotations:
         metadata["annotations"] = annotations
