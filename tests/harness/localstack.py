@@ -63,7 +63,10 @@ def _run(command: list[str]) -> None:
 
 
 class LocalStack(S3Server):
-    """LocalStack on a free port of 127.0.0.1, or on `port`. Over a restart its address stays, and nothing else."""
+    """LocalStack on a free port of 127.0.0.1, or on `port`. Over a restart its address stays, and nothing else.
+
+    Started by `serial_localstack`, so that of several conditional writers one wins in a bucket with versions too.
+    """
 
     name = "localstack"
 
@@ -111,7 +114,8 @@ class LocalStack(S3Server):
             return bool(json.load(answer).get("services"))
 
     def _command(self) -> list[str]:
-        return [str(python()), "-m", "localstack.runtime.main"]
+        # `-P`: this folder has a module of the name `localstack` too.
+        return [str(python()), "-P", str(Path(__file__).with_name("serial_localstack.py"))]
 
     def _environment(self) -> dict[str, str]:
         return {
