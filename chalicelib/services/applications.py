@@ -12,6 +12,7 @@ from chalicelib.domain.document import Document
 from chalicelib.domain.errors import ClusterError, Conflict, Invalid, MainstayError, NotFound, Problem
 from chalicelib.domain.ids import new_id, parse_id
 from chalicelib.domain.operation import OperationKind
+from chalicelib.planning.overlap import shared
 from chalicelib.services import naming, paging, views
 from chalicelib.services.access import Asker
 from chalicelib.services.documents import accepted
@@ -122,24 +123,22 @@ class Applications:
         return found
 
     def _warnings(self, application: Application, document: Document) -> Sequence[str]:
-        """What to know about it: it shares a namespace with another application, or is named otherwise."""
+        """What to know about it: another application may mean the same objects, or it is named otherwise."""
         warnings = []
         if document.metadata.name != application.name:
             warnings.append(
                 f"The document calls it {document.metadata.name}; here it goes by the name {application.name}."
             )
-        mine = _namespaces(document)
+        mine = document.spec.state.objects
         for other in islice(self._repository.applications.list(), _MOST_COMPARED):
             if other.id == application.id or other.cluster != application.cluster or other.status == "deleted":
                 continue
             try:
-                shared = mine & _namespaces(accepted(other.document).document)
+                both = shared(mine, accepted(other.document).document.spec.state.objects)
             except MainstayError:
                 continue  # written by a newer release: not ours to judge
-            if shared:
-                warnings.append(
-                    f"It shares {', '.join(sorted(shared))} with {other.name}: restoring one may change the other."
-                )
+            if both:
+                warnings.append(f"It shares {', '.join(both)} with {other.name}: restoring one may change the other.")
         return warnings
 
     def get(self, asker: Asker, application: str) -> ApplicationView:  # noqa: ARG002 - rights come with accounts

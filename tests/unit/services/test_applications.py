@@ -131,6 +131,24 @@ def test_applications_that_share_a_namespace_are_flagged(built: House) -> None:
     assert any("shares shop with shop" in warning for warning in warnings)
 
 
+def test_applications_that_can_mean_the_same_cluster_scoped_objects_are_flagged(built: House) -> None:
+    state = "    - namespaces: [NS]\n    - {kinds: [ClusterRole], labels: LABELS}\n"
+
+    def document(namespace: str, labels: str) -> str:
+        scopes = state.replace("NS", namespace).replace("LABELS", labels)
+        head = (
+            "apiVersion: mainstay.dev/v1\nkind: Application\nmetadata: {name: NAME}\nspec:\n  state:\n    objects:\n"
+        )
+        return head.replace("NAME", namespace) + scopes
+
+    built.registered("shop", document=document("shop", "'team=a'"))
+    register = built.services.applications.register
+    apart = register(built.asker, ApplicationRegistration(name="b", document=document("b", "'team=b'")))
+    assert apart.warnings == []
+    warnings = register(built.asker, ApplicationRegistration(name="c", document=document("c", "team"))).warnings
+    assert "It shares ClusterRole objects with shop: restoring one may change the other." in warnings
+
+
 def test_every_change_tells_of_a_namespace_that_is_shared(built: House) -> None:
     built.registered("shop")
     other = built.registered("other", document=DOCUMENT.replace("[shop]", "[other]"))
