@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import random
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -52,39 +53,37 @@ spec: {state: {objects: [{namespaces: [shop]}]}}
 
 
 class Freezing:
-    """A backend whose process stops now and then right before a write that the guard has allowed."""
+    """A backend whose process stops right before a write that the guard has allowed, where `freezes` says so of the
+    write's name (`create`, `replace` or `delete`) and key."""
 
-    def __init__(self, inner: Backend, choose: random.Random, calm: Path) -> None:
-        self._inner, self._choose, self._calm = inner, choose, calm
+    def __init__(self, inner: Backend, freezes: Callable[[str, str], bool]) -> None:
+        self._inner, self._freezes = inner, freezes
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     def guarded(self, guard: Guard) -> Freezing:
-        return Freezing(self._inner.guarded(guard), self._choose, self._calm)
+        return Freezing(self._inner.guarded(guard), self._freezes)
 
     def create(self, key: str, data: bytes) -> Any:
-        return self._frozen(key).create(key, data)
+        return self._frozen("create", key).create(key, data)
 
     def replace(self, key: str, data: bytes, etag: str) -> Any:
-        return self._frozen(key).replace(key, data, etag)
+        return self._frozen("replace", key).replace(key, data, etag)
 
     def delete(self, key: str) -> None:
-        self._frozen(key).delete(key)
+        self._frozen("delete", key).delete(key)
 
-    def _frozen(self, key: str) -> Backend:
-        def after_the_guard() -> None:
-            likely = next((chance for part, chance in _STOPS.items() if part in key), _STOPS_ELSE)
-            if self._choose.random() < likely and not self._calm.exists():
-                os.kill(os.getpid(), signal.SIGSTOP)
-
+    def _frozen(self, write: str, key: str) -> Backend:
         inner = self._inner
         guard: Guard | None = getattr(inner, "_guard", None)
 
         def both() -> None:
             if guard is not None:
                 guard()
-            after_the_guard()
+            if self._freezes(write, key):
+                # To this thread: sent to the process it may get a little further before all of it stands still.
+                signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
         return inner.guarded(both)
 
@@ -100,11 +99,31 @@ def engine_on(repository: Repository) -> Engine:
     return engine
 
 
-def work(storage: Storage, seed: int, calm: str, log: str) -> None:
-    """A worker's process: it does what is due until it is killed."""
-    logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(process)d %(message)s")
+def at_random(seed: int, calm: Path) -> Callable[[str, str], bool]:
+    """Freezes now and then, until there is a file `calm`."""
     choose = random.Random(seed)  # noqa: S311  # no secret
-    backend: Any = Freezing(storage.backend(), choose, Path(calm))
+
+    def freezes(_write: str, key: str) -> bool:
+        likely = next((chance for part, chance in _STOPS.items() if part in key), _STOPS_ELSE)
+        return choose.random() < likely and not calm.exists()
+
+    return freezes
+
+
+def first_time(write: str, part: str) -> Callable[[str, str], bool]:
+    """Freezes once, at the first such write of a key that has `part` in it."""
+    left = [True]
+
+    def freezes(this: str, key: str) -> bool:
+        return this == write and part in key and bool(left) and left.pop()
+
+    return freezes
+
+
+def work(storage: Storage, log: str, how: Callable[..., Callable[[str, str], bool]], *arguments: Any) -> None:
+    """A worker's process: it does what is due until it is killed, and freezes as `how(*arguments)` says."""
+    logging.basicConfig(filename=log, level=logging.WARNING, format="%(asctime)s %(process)d %(message)s")
+    backend: Any = Freezing(storage.backend(), how(*arguments))
     engine = engine_on(Repository.on(backend, backend, [Passphrase(PASSPHRASE)]))
     while True:
         try:
@@ -112,6 +131,12 @@ def work(storage: Storage, seed: int, calm: str, log: str) -> None:
         except MainstayError as error:
             logging.warning("will try again: %s", error.message)
         time.sleep(0.03)
+
+
+def stands_still(process: Any) -> bool:
+    """Whether a process was stopped and not woken."""
+    text = Path(f"/proc/{process.pid}/stat").read_text()
+    return text[text.rindex(")") + 2] == "T"
 
 
 @dataclass
@@ -147,9 +172,12 @@ class Soak:
 
     def _spawn(self) -> Any:
         self.done["workers"] += 1
+        return self.spawn(at_random, self.choose.randrange(10**9), self.calm)
+
+    def spawn(self, how: Callable[..., Callable[[str, str], bool]], *arguments: Any) -> Any:
+        """A worker that freezes as it is told, beside the others."""
         log = str(self.folder / "workers.log")
-        arguments = (self.storage, self.choose.randrange(10**9), str(self.calm), log)
-        process = _context.Process(target=work, args=arguments, daemon=True)
+        process = _context.Process(target=work, args=(self.storage, log, how, *arguments), daemon=True)
         process.start()
         return process
 
@@ -180,15 +208,15 @@ class Soak:
     def back_up(self) -> None:
         """Of one of a few states, so that content goes and comes again."""
         if self._in_line() < 4:
-            self._start(OperationKind.BACKUP, seed=self.choose.randrange(40))
+            self.start(OperationKind.BACKUP, seed=self.choose.randrange(40))
 
     def sweep(self) -> None:
         """One more than those that endings bring."""
-        self._start(OperationKind.SWEEP, **KEEPING.arguments())
+        self.start(OperationKind.SWEEP, **KEEPING.arguments())
 
     def restore(self) -> None:
         """It goes first: what runs is paused."""
-        self._start(OperationKind.RESTORE)
+        self.start(OperationKind.RESTORE)
 
     def end_one(self) -> None:
         """End a version, if there are a few."""
@@ -220,8 +248,7 @@ class Soak:
         """Wake those that have stopped, each after a while of its own: often when another has taken over long ago."""
         now = time.monotonic()
         for process in self._processes:
-            text = Path(f"/proc/{process.pid}/stat").read_text()
-            if text[text.rindex(")") + 2] != "T":
+            if not stands_still(process):
                 continue
             late = self.choose.choice((0.0, 0.5, 1.2, 2.0)) * TERMS.seconds
             if all_of_them or now >= self._wake_at.setdefault(process.pid, now + late):
@@ -271,7 +298,7 @@ class Soak:
         for version in existing:
             self.check(version)
         self.done["versions"] = len(existing)
-        self._start(OperationKind.SWEEP, **KEEPING.arguments())
+        self.start(OperationKind.SWEEP, **KEEPING.arguments())
         self.engine.work(self.application)
         needed: set[str] = set()
         versions = self.repository.versions(self.application)
@@ -294,7 +321,8 @@ class Soak:
         path = self.folder / "workers.log"
         return "\n".join(path.read_text().splitlines()[-40:]) if path.exists() else ""
 
-    def _start(self, kind: OperationKind, **arguments: object) -> None:
+    def start(self, kind: OperationKind, **arguments: object) -> Operation | None:
+        """Put an operation in line; `None` if it is refused."""
         now = self.repository.now()
         operation = Operation(
             id=new_id("op", now),
@@ -305,9 +333,10 @@ class Soak:
             requested_at=now,
         )
         try:
-            self.engine.start(operation)
+            return self.engine.start(operation)
         except Conflict:
             self.done["refused"] += 1
+            return None
 
     def _in_line(self) -> int:
         lane = self.repository.lanes.read(self.application)
