@@ -92,6 +92,31 @@ class DirectGateway:
         query = self._model("DeletionQuery", {"keepVersions": keep_versions})
         return self._ask(self._services.applications.delete, application, query)
 
+    def autobackup(self, application: str, seconds: int, body: Json) -> Json:
+        """Set how often an application is backed up by itself."""
+        request = self._model("AutobackupRequest", body)
+        return self._ask(self._services.automatic.set_interval, application, str(seconds), request)
+
+    def policy(self) -> Json:
+        """The default of applications that say nothing."""
+        return self._ask(self._services.automatic.policy)
+
+    def change_policy(self, body: Json) -> Json:
+        """Change it."""
+        return self._ask(self._services.automatic.change_policy, self._model("PolicyRequest", body, nulls=True))
+
+    def request_keys(self) -> Json:
+        """The keys that requests are signed with."""
+        return self._ask(self._services.request_keys.list)
+
+    def add_request_key(self, body: Json) -> Json:
+        """Make one."""
+        return self._ask(self._services.request_keys.add, self._model("RequestKeyRequest", body))
+
+    def revoke_request_key(self, key: str) -> Json:
+        """Revoke one."""
+        return self._ask(self._services.request_keys.revoke, key)
+
     def status(self, application: str, *, refresh: bool) -> Json:
         """How an application is."""
         query = self._model("StatusQuery", {"refresh": refresh})
@@ -248,15 +273,15 @@ class DirectGateway:
             if not token or (limit is not None and len(items) >= limit):
                 return {"items": items}
 
-    def _model(self, name: str, members: Json) -> BaseModel:
-        """A request's model by its name, from what is given; refused as the API refuses it."""
+    def _model(self, name: str, members: Json, *, nulls: bool = False) -> BaseModel:
+        """A request's model by its name, from what is given; refused as the API refuses it. `nulls` are given too."""
         from pydantic import ValidationError
 
         from chalicelib.services import models
 
         try:
             model: BaseModel = getattr(models, name).model_validate(
-                {member: given for member, given in members.items() if given is not None}
+                {member: given for member, given in members.items() if nulls or given is not None}
             )
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False)[0]

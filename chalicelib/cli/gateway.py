@@ -30,6 +30,24 @@ class Gateway(Protocol):
     def delete(self, application: str, *, keep_versions: bool) -> Json:
         """Start to delete an application: the operation."""
 
+    def autobackup(self, application: str, seconds: int, body: Json) -> Json:
+        """Set how often an application is backed up by itself (0: never), and what else `{backup?}` says."""
+
+    def policy(self) -> Json:
+        """The default of applications that say nothing about their backups."""
+
+    def change_policy(self, body: Json) -> Json:
+        """Change it: `{backup_regularity, keep?}`."""
+
+    def request_keys(self) -> Json:
+        """The keys that requests are signed with, without their secrets."""
+
+    def add_request_key(self, body: Json) -> Json:
+        """Make one, `{name}`: with its secret, this once."""
+
+    def revoke_request_key(self, key: str) -> Json:
+        """Revoke one."""
+
     def status(self, application: str, *, refresh: bool) -> Json:
         """State, health, versions and the running operation of an application."""
 

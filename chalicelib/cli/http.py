@@ -69,6 +69,30 @@ class HttpGateway:
         query = {"keepVersions": "true"} if keep_versions else {}
         return self._ask("DELETE", _path("app", application), query)
 
+    def autobackup(self, application: str, seconds: int, body: Json) -> Json:
+        """`PUT /app/autobackup/{id}/{timeInterval}`."""
+        return self._ask("PUT", _path("app/autobackup", application) + f"/{seconds}", body=body)
+
+    def policy(self) -> Json:
+        """`GET /kubernetes/backupPolicies`."""
+        return self._ask("GET", "/kubernetes/backupPolicies")
+
+    def change_policy(self, body: Json) -> Json:
+        """`PUT /kubernetes/changeBackupPolicies`."""
+        return self._ask("PUT", "/kubernetes/changeBackupPolicies", body=body)
+
+    def request_keys(self) -> Json:
+        """`GET /requestKey`."""
+        return self._ask("GET", "/requestKey")
+
+    def add_request_key(self, body: Json) -> Json:
+        """`POST /requestKey`."""
+        return self._ask("POST", "/requestKey", body=body)
+
+    def revoke_request_key(self, key: str) -> Json:
+        """`DELETE /requestKey/{id}`."""
+        return self._ask("DELETE", _path("requestKey", key))
+
     def status(self, application: str, *, refresh: bool) -> Json:
         """`GET /app/status/{id}`."""
         return self._ask("GET", _path("app/status", application), {"refresh": "true"} if refresh else {})

@@ -14,11 +14,13 @@ import click
 
 from chalicelib.cli.command import Group
 from chalicelib.cli.commands.applications import app, status
+from chalicelib.cli.commands.automatic import policy
 from chalicelib.cli.commands.clusters import cluster
 from chalicelib.cli.commands.documents import check, init
 from chalicelib.cli.commands.notes import forget, note
 from chalicelib.cli.commands.operations import cancel, operation, operations, result
 from chalicelib.cli.commands.repository import repository
+from chalicelib.cli.commands.requests import request, request_key
 from chalicelib.cli.commands.restores import plan, restore, undo
 from chalicelib.cli.commands.service import clusters, completion, serve, settings
 from chalicelib.cli.commands.versions import backup, diff, show, versions
@@ -28,8 +30,8 @@ from chalicelib.cli.session import Session
 
 _SECTIONS = (
     ("Begin", (init, check, app)),
-    ("Keep", (backup, versions, show, diff, note, forget)),
-    ("Put back", (plan, restore, undo)),
+    ("Keep", (backup, versions, show, diff, note, forget, policy)),
+    ("Put back", (plan, restore, undo, request, request_key)),
     ("Watch", (status, operations, operation, result, cancel)),
     ("The service", (serve, cluster, clusters, repository, settings, completion)),
 )
@@ -42,7 +44,7 @@ class Root(Group):
         """The commands by section."""
         for title, commands in _SECTIONS:
             with formatter.section(title):
-                formatter.write_dl([(str(each.name).ljust(10), each.get_short_help_str(100)) for each in commands])
+                formatter.write_dl([(str(each.name).ljust(11), each.get_short_help_str(100)) for each in commands])
 
     def write_examples(self, formatter: click.HelpFormatter, program: str) -> None:
         """The examples, then what the exit codes mean."""

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
@@ -13,6 +14,7 @@ from chalicelib import bootstrap
 from chalicelib.domain.errors import MainstayError
 from chalicelib.local import logs
 from chalicelib.local.first_start import Prepared, prepare
+from chalicelib.local.inbox import Inbox
 from chalicelib.local.pump import Pump
 from chalicelib.local.queues import Sources
 from chalicelib.services.bundle import Services
@@ -80,6 +82,8 @@ class AppRunner:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._services: Services | None = None
+        #: Looks for signed requests, where no queue tells of them.
+        self._inbox: Inbox | None = None
         self._pump: Pump | Sources | None = None
 
     def wsgi(self, body_read: Callable[[Any], None]) -> Any:
@@ -94,6 +98,8 @@ class AppRunner:
         self._services = bootstrap.services()
         self._pump = self._sources() if self._services.queued else self._own_pump(self._services)
         self._pump.start()
+        if self._settings.request_queue_url is None:
+            self._inbox = Inbox(self._services.requests).start()
 
     def _own_pump(self, services: Services) -> Pump:
         """Without a queue: what is due is found in the wake index, and done here."""
@@ -112,6 +118,8 @@ class AppRunner:
 
     def stop(self) -> None:
         """Take nothing new. Called from a signal's handler: it only sets flags."""
+        if self._inbox is not None:
+            self._inbox.stop()
         if self._pump is not None:
             self._pump.stop()
         if self._services is not None:
@@ -119,7 +127,9 @@ class AppRunner:
 
     def join(self, seconds: float) -> bool:
         """Wait for what runs to stop."""
-        return self._pump is None or self._pump.join(seconds)
+        end = time.monotonic() + seconds
+        worked = self._pump is None or self._pump.join(seconds)
+        return worked and (self._inbox is None or self._inbox.join(max(0.0, end - time.monotonic())))
 
 
 def _run(settings: Settings, listener: int) -> None:

@@ -8,6 +8,7 @@ import click
 
 from chalicelib.cli.agreement import agree
 from chalicelib.cli.command import Group, command
+from chalicelib.cli.commands.automatic import autobackup
 from chalicelib.cli.commands.documents import examine, read_text
 from chalicelib.cli.commands.names import application_argument
 from chalicelib.cli.endings import conclude
@@ -246,5 +247,5 @@ def _show_one(session: Session, application: Json) -> None:
     session.screen.show(application, render, ids=[application["id"]])
 
 
-for each in (add, list_, show, update, delete):
+for each in (add, list_, show, update, autobackup, delete):
     app.add_command(each)

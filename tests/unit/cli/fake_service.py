@@ -29,6 +29,8 @@ UNDO = "op-01kb4444000000000000000004"
 DELETE = "op-01kb4444000000000000000005"
 CLUSTER = "cl-01kb5555000000000000000001"
 
+REQUEST_KEY = "key-01kb6666000000000000000001"
+
 DOCUMENT = """\
 apiVersion: mainstay.dev/v1
 kind: Application
@@ -293,9 +295,34 @@ def status(**changes: Any) -> dict[str, Any]:
     }
 
 
+def policy(**changes: Any) -> dict[str, Any]:
+    return {
+        "backup_regularity": 3600,
+        "keep": {"last": 5, "hourly": 0, "lastGood": True},
+        "alert": None,
+        "updatedAt": "2026-11-24T11:00:00Z",
+        "updatedBy": "admin",
+        **changes,
+    }
+
+
+def request_key(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": REQUEST_KEY,
+        "name": "pipeline",
+        "createdAt": "2026-11-23T12:00:00Z",
+        "createdBy": "admin",
+        "revokedAt": None,
+        **changes,
+    }
+
+
 @dataclass
 class FakeService:
     """What the server knows, and what it was asked."""
+
+    policy: dict[str, Any] = field(default_factory=policy)
+    request_keys: list[dict[str, Any]] = field(default_factory=lambda: [request_key()])
 
     applications: list[dict[str, Any]] = field(default_factory=lambda: [application()])
     versions: list[dict[str, Any]] = field(
@@ -437,6 +464,19 @@ class FakeService:
                 return 200, {**known, "source": "eks" if "eks" in body else "stored"}
             case "DELETE", ["kubernetes", "clusters", name]:
                 return 200, {"id": CLUSTER, "deleted": name == "dev"}
+            case "PUT", ["app", "autobackup", _, _]:
+                return 200, application()
+            case "GET", ["kubernetes", "backupPolicies"]:
+                return 200, self.policy
+            case "PUT", ["kubernetes", "changeBackupPolicies"]:
+                self.policy.update(body)
+                return 200, self.policy
+            case "POST", ["requestKey"]:
+                return 200, {**self.request_keys[0], "name": body["name"], "secret": "s" * 64}
+            case "GET", ["requestKey"]:
+                return 200, {"items": self.request_keys, "next": None}
+            case "DELETE", ["requestKey", identifier]:
+                return self._one([each for each in self.request_keys if each["id"] == identifier])
             case "GET", ["kubernetes", "checkKubernetesStatus"]:
                 return 200, self.cluster
         return 404, problem("not-found", "There is no such route.")

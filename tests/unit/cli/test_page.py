@@ -14,13 +14,13 @@ PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text(encoding="utf-8
 def test_the_page_names_every_command() -> None:
     table = PAGE.partition("## The commands")[2].partition("## How")[0]
     named = {
-        word for cell in re.findall(r"^\| (.*?) \|", table, re.MULTILINE) for word in re.findall(r"`(\w+)", cell)
+        word for cell in re.findall(r"^\| (.*?) \|", table, re.MULTILINE) for word in re.findall(r"`([\w-]+)", cell)
     }
     assert set(cli.commands) <= named
 
 
 def test_every_line_of_the_page_that_calls_the_command_is_a_command() -> None:
-    words = re.findall(r"(?:^\$ |`|\()(?:mainstay)(?: --direct)? ([a-z]+)", PAGE, re.MULTILINE)
+    words = re.findall(r"(?:^\$ |`|\()(?:mainstay)(?: --direct)? ([a-z-]+)", PAGE, re.MULTILINE)
     assert len(words) > 15
     assert set(words) <= set(cli.commands)
 
