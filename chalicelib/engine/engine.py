@@ -34,6 +34,7 @@ from chalicelib.domain.operation import Operation, OperationKind, Pending, State
 from chalicelib.domain.traces import places
 from chalicelib.engine.clusters import Clusters, ClusterSession
 from chalicelib.engine.dead_letters import DeadLetters
+from chalicelib.engine.destination import destination_of
 from chalicelib.engine.lease import Lease, LeaseTerms, NoLease, boottime
 from chalicelib.engine.running import Ended, Run, give_up
 from chalicelib.engine.turns import TurnTerms
@@ -187,8 +188,9 @@ class Engine:
             if subject in called:
                 self._repository.wake.remove(entry)
                 continue
+            if self.nudge(entry.application, str(entry.payload.get("operation", "")), entry.key) is False:
+                break  # the queue is down, and each try takes its time; the next look finds the entries again
             called.add(subject)
-            self.nudge(entry.application, str(entry.payload.get("operation", "")), entry.key)
         return len(called)
 
     def attend(self, message: WorkMessage, budget: Budget | None = None) -> None:
@@ -385,15 +387,18 @@ class Engine:
             operation=operation,
             lease=lease,
             budget=budget,
-            connect=lambda before_write: self._connect(application, before_write),
+            connect=lambda before_write: self._connect(operation, application, before_write),
             holder=holder,
         )
         if Run(work, flow, self._turns, self._ended).to_its_end():
             return None
         return Pending(operation=operation.id, kind=operation.kind, urgent=operation.kind in _URGENT)
 
-    def _connect(self, application: Application, before_write: Callable[[], None]) -> ClusterSession:
-        record = self._repository.clusters.get(application.cluster)
+    def _connect(
+        self, operation: Operation, application: Application, before_write: Callable[[], None]
+    ) -> ClusterSession:
+        there = destination_of(self._repository, operation).cluster
+        record = self._repository.clusters.get(there or application.cluster)
         return self._clusters.connect(record, before_write=before_write, write_seconds=self._terms.write_seconds)
 
 

@@ -60,17 +60,21 @@ class Site:
         return engine_of(repository or self.repository, str(kubeconfig or self.kubeconfig), seen, terms)
 
     def worker(
-        self, moment: Moment | None = None, then: Literal["die", "stop"] = "die", kubeconfig: Path | None = None
+        self,
+        moment: Moment | None = None,
+        then: Literal["die", "stop"] = "die",
+        kubeconfig: Path | None = None,
+        **more: Any,
     ) -> Worker:
         """A worker in a process of its own, which takes what there is to do."""
         log = str(self.folder / f"worker-{next(self._names)}.log")
         worker = Worker(
-            Order(self.storage, str(kubeconfig or self.kubeconfig), self.application.id, log, moment, then)
+            Order(self.storage, str(kubeconfig or self.kubeconfig), self.application.id, log, moment, then, **more)
         )
         self._workers.append(worker)
         return worker
 
-    def start(self, kind: str, **arguments: Any) -> Operation:
+    def start(self, kind: str, engine: Engine | None = None, **arguments: Any) -> Operation:
         """Put an operation in line."""
         operation = Operation(
             id=new_id("op", self.repository.now()),
@@ -80,7 +84,7 @@ class Site:
             requested_by="somebody",
             requested_at=self.repository.now(),
         )
-        return self.engine().start(operation)
+        return (engine or self.engine()).start(operation)
 
     def operation(self, operation: str) -> Operation:
         """An operation as it is now."""

@@ -25,6 +25,7 @@ from chalicelib.store.wrappers import Passphrase
 from tests.harness.errors import HarnessError
 from tests.harness.processes import wait_until
 from tests.support.moments import Moment, Watch, die, stop
+from tests.support.pieces import Pieces
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.support.worker"])
@@ -63,6 +64,8 @@ class Order:
     then: Literal["die", "stop"] = "die"
     terms: LeaseTerms = TERMS
     seconds: float = 60.0
+    #: Pieces of work in one turn; without a number a turn has no end.
+    pieces: int | None = None
 
 
 def engine_of(repository: Repository, kubeconfig: str, watch: Watch, terms: LeaseTerms = TERMS) -> Engine:
@@ -82,7 +85,7 @@ def work(order: Order) -> None:
     end = time.monotonic() + order.seconds
     while time.monotonic() < end:
         try:
-            engine.tick()
+            engine.tick(Pieces(order.pieces) if order.pieces else None)
             lane = repository.lanes.read(order.application)
             if not engine.due() and (lane is None or not (lane.current or lane.pending)):
                 return
