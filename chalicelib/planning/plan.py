@@ -162,6 +162,8 @@ class _Planner:
     _missing: list[tuple[IndexRow, LiveRow | None]] = field(default_factory=list)
     _differing: list[tuple[IndexRow | None, LiveRow]] = field(default_factory=list)
     _extra: list[LiveRow] = field(default_factory=list)
+    #: Names of volumes that are made again.
+    _arriving: set[str] = field(default_factory=set)
     _needs: services.Needs = field(default_factory=services.Needs)
     #: Hashes of all keys of both sides: keeping the keys would cost more than the rest of the plan.
     _known: set[int] = field(default_factory=set)
@@ -214,6 +216,7 @@ class _Planner:
             row.key.name.partition(".")[2] for row, _ in self._missing if (row.key.group, row.key.kind) == _DEFINITION
         }
         seen = self._wanted(self._worth_a_look())
+        self._arriving = {key.name for key, body in seen.items() if key[:2] == _VOLUME and not _volume_went(body)}
         for row, terminating in self._missing:
             key = row.key
             if _in_a_gap(key, (*self.gaps, *self.shared.gaps)):
@@ -238,7 +241,8 @@ class _Planner:
             felt = ("The Job runs from its beginning.",)
         elif (key.group, key.kind) == _CLAIM and body is not None and self.context.volume_free is not None:
             volume = (body.get("spec") or {}).get("volumeName")
-            if not volume or not self.context.volume_free(key, volume):
+            arrives = volume in self._arriving
+            if not volume or not (arrives or self.context.volume_free(key, volume)):
                 felt = ("The claim gets a new, empty volume.",)
             else:
                 felt = (f"The claim is bound to its volume {volume} again, with its data.",)

@@ -10,8 +10,11 @@ import pytest
 
 from chalicelib.domain.operation import State
 from chalicelib.domain.plan import Verb
+from chalicelib.engine.engine import Engine
 from tests.harness.access import Access
-from tests.support.scene import Scene, open_scene
+from tests.harness.processes import wait_until
+from tests.support.rights import limited
+from tests.support.scene import Scene, managers, open_scene
 
 pytestmark = pytest.mark.cluster
 
@@ -169,7 +172,7 @@ def test_what_was_pulled_in_and_differs_is_reported_and_left_unless_asked_for(sc
     (action,) = plan.actions
     assert (action.verb, action.reason) == (Verb.SKIP, "shared")
     assert [difference.path for difference in action.differences] == ["/rules/0/verbs"]
-    assert any("Pulled in and perhaps used by others" in warning for warning in plan.warnings)
+    assert any("used by others, so left as it is" in warning for warning in plan.warnings)
     left = scene.restore(version)
     assert (left.state, left.writes) == (State.SUCCEEDED, [])
     done = scene.restore_well(version, shared=True)
@@ -215,3 +218,167 @@ def test_what_is_excluded_in_so_many_words_is_not_pulled_in(scene: Scene) -> Non
 def test_without_closure_nothing_is_pulled_in(scene: Scene) -> None:
     scene.describe("{objects: [{namespaces: [NS]}]}")
     assert pulled(scene, scene.backup()) == {}
+
+
+# ── kinds, volumes, other namespaces ────────────────────────────────────────────────────────────────────────
+
+DEFINITION = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: toys.NS.scene.test}
+spec:
+  group: NS.scene.test
+  scope: Namespaced
+  names: {plural: toys, singular: toy, kind: Toy}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object,
+    x-kubernetes-preserve-unknown-fields: true}}}]
+"""
+
+
+def test_a_definition_that_was_pulled_in_comes_back_before_its_objects_with_its_field_owners(
+    control_plane: Access,
+) -> None:
+    with open_scene(control_plane, state=REFERENCES) as scene, elsewhere(scene, DEFINITION):
+        definition, group = (
+            f"CustomResourceDefinition/toys.{scene.namespace}.scene.test",
+            f"{scene.namespace}.scene.test",
+        )
+        scene.apply(DEFINITION, "deployer", force=True)
+        wait_until(lambda: scene.api.exists(f"/apis/{group}/v1"), seconds=30, what="the kind to be served")
+        scene.make("{apiVersion: NS.scene.test/v1, kind: Toy, metadata: {name: bear}, spec: {eyes: 2}}")
+        version, owners = scene.backup(), managers(scene.get(definition))
+        assert pulled(scene, version) == {
+            "CustomResourceDefinition/toys.NS.scene.test": "defines the kind of Toy.NS.scene.test NS/bear"
+        }
+        scene.delete("Toy/bear", definition)
+        done = scene.restore_well(version)
+        assert done.outcomes() == {definition: "create", "Toy/bear": "create"}
+        assert scene.get("Toy/bear")["spec"] == {"eyes": 2}
+        assert managers(scene.get(definition)) == owners
+        scene.undo_well(done)
+        assert not scene.api.exists(scene.find(definition))
+
+
+VOLUME = """
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: NS-data}
+spec:
+  accessModes: [ReadWriteOnce]
+  capacity: {storage: 1Mi}
+  persistentVolumeReclaimPolicy: Retain
+  storageClassName: ""
+  hostPath: {path: /nowhere}
+"""
+CLAIM = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], storageClassName: "", volumeName: NS-data, resources: {requests: {storage: 1Mi}}}
+"""
+
+
+def test_the_volume_of_a_claim_comes_back_and_is_bound_again(control_plane: Access) -> None:
+    with open_scene(control_plane, state=REFERENCES) as scene, elsewhere(scene, VOLUME):
+        scene.make(CLAIM)
+
+        def bound() -> bool:
+            return bool(scene.get("PersistentVolumeClaim/data")["status"].get("phase") == "Bound")
+
+        wait_until(bound, seconds=30, what="the claim to be bound")
+        version, volume = scene.backup(), f"PersistentVolume/{scene.namespace}-data"
+        assert pulled(scene, version) == {"PersistentVolume/NS-data": "volume of PersistentVolumeClaim NS/data"}
+        scene.delete("PersistentVolumeClaim/data", volume)
+        action = scene.planned(version)["PersistentVolumeClaim/data"]
+        assert action.effects == (f"The claim is bound to its volume {scene.namespace}-data again, with its data.",)
+        done = scene.restore_well(version)
+        assert done.outcomes() == {volume: "create", "PersistentVolumeClaim/data": "create"}
+        wait_until(bound, seconds=30, what="the claim to be bound again")
+
+
+INFRA = """
+{apiVersion: v1, kind: Namespace, metadata: {name: NS-infra, labels: {a: b}}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: storage, namespace: NS-infra}, stringData: {key: "1"}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: other, namespace: NS-infra}, stringData: {key: "1"}}
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: NS-disk}
+provisioner: scene.test/none
+parameters:
+  csi.storage.k8s.io/provisioner-secret-name: storage
+  csi.storage.k8s.io/provisioner-secret-namespace: NS-infra
+"""
+CLASSY = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], storageClassName: NS-disk, resources: {requests: {storage: 1Mi}}}
+"""
+
+
+def test_a_secret_in_another_namespace_comes_back_with_its_namespace(control_plane: Access) -> None:
+    with open_scene(control_plane, state=REFERENCES) as scene, elsewhere(scene, INFRA):
+        scene.make(CLASSY)
+        version = scene.backup()
+        assert pulled(scene, version) == {
+            "Namespace/NS-infra": "namespace of Secret NS-infra/storage",
+            "Secret/storage": "used by StorageClass.storage.k8s.io NS-disk",
+            "StorageClass/NS-disk": "storage class of PersistentVolumeClaim NS/data",
+        }
+        namespace = f"Namespace/{scene.namespace}-infra"
+        scene.delete(namespace)
+        done = scene.restore_well(version)
+        assert done.outcomes() == {namespace: "create", "Secret/storage": "create"}
+        secrets = scene.api.get(f"/api/v1/namespaces/{scene.namespace}-infra/secrets")["items"]
+        assert [secret["metadata"]["name"] for secret in secrets] == ["storage"]
+        assert scene.get(namespace)["metadata"]["labels"]["a"] == "b"
+
+
+def test_a_selection_by_labels_is_completed_in_its_own_namespace(control_plane: Access) -> None:
+    state = "{objects: [{namespaces: [NS], labels: app=web}], closure: references}"
+    manifests = """
+{apiVersion: v1, kind: ConfigMap, metadata: {name: conf}, data: {a: "1"}}
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: strange}, data: {a: "1"}}
+---
+{apiVersion: v1, kind: ResourceQuota, metadata: {name: few}, spec: {hard: {pods: "5"}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec:
+  automountServiceAccountToken: false
+  containers: [{name: it, image: "scene.test/it:1", envFrom: [{configMapRef: {name: conf}}]}]
+"""
+    with open_scene(control_plane, manifests, state=state) as scene:
+        version = scene.backup()
+        assert pulled(scene, version) == {
+            "ConfigMap/conf": "used by Pod NS/web",
+            "ResourceQuota/few": "limits what runs in namespace NS",
+        }
+        scene.patch("ConfigMap/conf", {"data": {"a": "2"}})
+        scene.delete("ResourceQuota/few")
+        assert scene.restore_well(version).outcomes() == {"ResourceQuota/few": "create"}
+        assert scene.get("ConfigMap/conf")["data"] == {"a": "2"}
+
+
+def test_what_may_not_be_followed_is_told_and_the_selection_is_as_good_as_without(control_plane: Access) -> None:
+    with (
+        open_scene(control_plane, state=REFERENCES) as scene,
+        elsewhere(scene, VOLUME),
+        limited(control_plane, "persistentvolumes") as user,
+    ):
+        scene.make(CLAIM)
+        engine = scene.engine
+        clusters = scene.watch.clusters(scene.repository, str(user.kubeconfig))
+        scene.engine = Engine(scene.repository, clusters, scene.watch.flows())
+        made = scene.run("backup")
+        scene.engine = engine
+        assert made.state is State.PARTIAL
+        assert [gap["kind"] for gap in made.outcome["unfollowed"]] == ["PersistentVolume"]
+        assert made.outcome["gaps"] == []
+        scene.make("{apiVersion: v1, kind: ConfigMap, metadata: {name: extra}}")
+        assert scene.restore_well(made.outcome["version"]).outcomes() == {"ConfigMap/extra": "delete"}
