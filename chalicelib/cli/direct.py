@@ -216,6 +216,14 @@ class DirectGateway:
         """Whether a cluster answers."""
         return self._ask(self._services.clusters.status, self._model("ClusterQuery", {"cluster": cluster}))
 
+    def configure_cluster(self, body: Json) -> Json:
+        """Register a cluster or change it."""
+        return self._ask(self._services.clusters.configure, self._model("ClusterSettings", body))
+
+    def remove_cluster(self, cluster: str) -> Json:
+        """Forget a cluster."""
+        return self._ask(self._services.clusters.delete, cluster)
+
     @contextmanager
     def attend(self, operation: Json) -> Iterator[None]:
         """Work on the operation in a thread, so that who waits can watch it; closing stops it in an orderly way."""
@@ -228,14 +236,6 @@ class DirectGateway:
             target=self._work, args=(operation, budget, stopped), name="mainstay-direct", daemon=True
         )
         worker.start()
-    def configure_cluster(self, body: Json) -> Json:
-        """Register a cluster or change it."""
-        return self._ask(self._services.clusters.configure, self._model("ClusterSettings", body))
-
-    def remove_cluster(self, cluster: str) -> Json:
-        """Forget a cluster."""
-        return self._ask(self._services.clusters.delete, cluster)
-
         try:
             yield
         finally:
