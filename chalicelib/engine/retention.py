@@ -38,12 +38,15 @@ class Judged:
         return next((each.reasons for each in self.verdicts if each.version == version), None)
 
 
-def judge(repository: Repository, application: str, document: Document) -> Judged:
-    """What the rules say of the versions that are there now. Nothing is changed."""
+def judge(
+    repository: Repository, application: str, document: Document, candidates: Sequence[Candidate] | None = None
+) -> Judged:
+    """What the rules say of the versions that are there now, or of `candidates`. Nothing is changed."""
     keep = keep_of(document, repository.policies.read())
     if keep is None:
         return Judged(None, ())
-    candidates = _candidates(repository, application)
+    if candidates is None:
+        candidates = _candidates(repository, application)
     zone = document.spec.backup.zone if document.spec.backup is not None else UTC
     first = verdicts(candidates, keep, zone=zone)
     others: dict[str, list[str]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.domain.errors import Conflict, Invalid, NotFound, Problem
 from chalicelib.domain.ids import parse_id
 from chalicelib.domain.labels import LabelSelector
-from chalicelib.domain.operation import Operation, OperationKind, State
+from chalicelib.domain.operation import OperationKind, State
 from chalicelib.domain.patterns import KindPattern
 from chalicelib.domain.version import Manifest, Note
 from chalicelib.services import comparing, paging, views
@@ -230,26 +229,10 @@ class Versions:
 
     def _refuse_in_use(self, manifest: Manifest) -> None:
         """A version that an operation in line needs is not taken away under it."""
-        lane = self._repository.lanes.read(manifest.application)
-        for identifier in [] if lane is None else [lane.current, *(line.operation for line in lane.pending)]:
-            if identifier is None:
-                continue
-            try:
-                operation = self._repository.operations.get(manifest.application, identifier)
-            except NotFound:
-                continue
-            if not operation.state.ended and manifest.version in self._needs(operation):
-                raise Conflict(f"{manifest.version} is needed by {operation.id}, which is {operation.state}.")
+        from chalicelib.engine.needed import needed  # not needed by what only answers
 
-    def _needs(self, operation: Operation) -> frozenset[object]:
-        """The versions an operation reads: what it restores, what it goes back to if it fails, and (an undo) what
-        the restore it undoes was to go back to."""
-        own = {operation.arguments.get("version")} | _safety(operation)
-        undone = operation.arguments.get("restore")
-        if undone is not None:
-            with contextlib.suppress(NotFound):
-                own |= _safety(self._repository.operations.get(operation.application, str(undone)))
-        return frozenset(own)
+        for operation in needed(self._repository, manifest.application).get(manifest.version, ()):
+            raise Conflict(f"{manifest.version} is needed by {operation.id}, which is {operation.state}.")
 
     # ── below ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -289,15 +272,36 @@ class Versions:
         return version.model_copy(update=said)
 
     def _kept_because(self, manifest: Manifest, note: Note) -> Sequence[str]:
-        reasons = []
-        if note.hold:
-            reasons.append("it is held")
-        good = newest_good(self.all(manifest.application))
+        """Why it stays, in words: by which rules, or by none."""
+        others = self.all(manifest.application)
+        kept = self._kept_by_rules(manifest, others)
+        reasons = ["it is held"] if note.hold else []
+        if kept is not None:
+            return [*reasons, *(each for each in kept if each not in reasons)] or [
+                "no rule keeps it: it ends with the next backup"
+            ]
+        good = newest_good(others)
         if good is not None and good.id == manifest.version:
             reasons.append("it is the last good version")
-        if not reasons:
-            reasons.append("versions are kept until they are deleted")
-        return reasons
+        return reasons or ["versions are kept until they are deleted"]
+
+    def _kept_by_rules(self, manifest: Manifest, versions: Sequence[VersionView]) -> Sequence[str] | None:
+        """What its application's rules say of it; `None` if it has none, or they do not concern this version."""
+        from chalicelib.engine.retention import judge
+        from chalicelib.planning.retention import Candidate
+
+        if manifest.purpose != "backup":
+            return None
+        try:
+            document = accepted(self._repository.applications.get(manifest.application).document).document
+        except Invalid:
+            return None  # written by a newer release: not ours to judge
+        candidates = [
+            Candidate(each.id, each.captured_at, each.state == "complete")
+            for each in versions
+            if each.purpose == "backup"
+        ]
+        return judge(self._repository, manifest.application, document, candidates).reasons(manifest.version)
 
 
 def _sweep_later(repository: Repository, application: str) -> None:
@@ -308,12 +312,6 @@ def _sweep_later(repository: Repository, application: str) -> None:
 
 def _held(version: str) -> Conflict:
     return Conflict(f"{version} is held. Let it go first (`hold: false`).")
-
-
-def _safety(operation: Operation) -> set[object]:
-    """The version of what was before: named before it is sealed, and once more when it is."""
-    known = operation.checkpoint
-    return {known.get("safetyVersion"), known.get("safetyDraft")} - {None}
 
 
 def _matches(version: VersionView, query: VersionsQuery) -> bool:
