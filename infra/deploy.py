@@ -38,7 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--token-file", type=Path, help="the administrator's token; made with mode 0600 if not there")
     parser.add_argument("--package", type=Path, help="where `make package` put it; default: dist/STAGE")
     parser.add_argument("parameters", nargs="*", metavar="NAME=VALUE", help="parameters of infra/template.yaml")
-    given = parser.parse_args(arguments)
+    # Options may stand among the parameters.
+    given = parser.parse_intermixed_args(arguments)
     package = given.package or ROOT / "dist" / given.stage
     token_file = given.token_file or _data_directory() / f"{given.stage}-token"
     try:
