@@ -6,6 +6,7 @@ freezes does at the worst moment. The test wakes it when it likes, perhaps long 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
@@ -39,8 +40,13 @@ _context = multiprocessing.get_context("forkserver")
 
 #: No grace: a sweep takes everything that nothing needs at that moment. What saves the rest is the argument alone.
 KEEPING = Keeping(timedelta(0), timedelta(days=90))
-#: How often a worker stops before a write, by what the key has in it; and before any other.
-_STOPS = {"/condemned/": 0.15, "/versions/": 0.08, "/segments/": 0.02}
+#: How often a worker stops before a write, by what it does to keys with what in them; and before any other.
+_STOPS = {
+    ("create", "/condemned/"): 0.3,
+    ("delete", "/segments/"): 0.1,
+    ("create", "/versions/"): 0.1,
+    ("create", "/segments/"): 0.01,
+}
 _STOPS_ELSE = 0.004
 #: Versions that are to end in the middle of it all.
 _ENOUGH = 4
@@ -103,8 +109,9 @@ def at_random(seed: int, calm: Path) -> Callable[[str, str], bool]:
     """Freezes now and then, until there is a file `calm`."""
     choose = random.Random(seed)  # noqa: S311  # no secret
 
-    def freezes(_write: str, key: str) -> bool:
-        likely = next((chance for part, chance in _STOPS.items() if part in key), _STOPS_ELSE)
+    def freezes(write: str, key: str) -> bool:
+        chances = (chance for (this, part), chance in _STOPS.items() if this == write and part in key)
+        likely = next(chances, _STOPS_ELSE)
         return choose.random() < likely and not calm.exists()
 
     return freezes
@@ -192,6 +199,7 @@ class Soak:
             self.sweep: 8,
             self.restore: 4,
             self.read_one: 4,
+            self.cancel_one: 6,
             self.stop_one: 2,
             self.kill_one: 1,
             also: 6,
@@ -217,6 +225,14 @@ class Soak:
     def restore(self) -> None:
         """It goes first: what runs is paused."""
         self.start(OperationKind.RESTORE)
+
+    def cancel_one(self) -> None:
+        """Ask what runs to stop: nobody then finishes what a frozen sweeper was about to do."""
+        lane = self.repository.lanes.read(self.application)
+        if lane is not None and lane.current is not None:
+            with contextlib.suppress(Conflict, NotFound):
+                self.engine.cancel(self.application, lane.current, "soak")
+                self.done["asked to stop"] += 1
 
     def end_one(self) -> None:
         """End a version, if there are a few."""
