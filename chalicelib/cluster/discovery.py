@@ -87,6 +87,20 @@ class Discovery:
             return dataclasses.replace(resource, version=version)
         return resource
 
+    def speaking(self, versions: Mapping[tuple[str, str], str]) -> Discovery:
+        """The same, with these kinds in these versions where they are served."""
+        changed = {
+            key: dataclasses.replace(found, version=version)
+            for key, version in versions.items()
+            if (found := self._by_key.get(key)) is not None
+            and found.version != version
+            and version in self.versions.get(key, ())
+        }
+        if not changed:
+            return self
+        resources = tuple(changed.get((found.group, found.kind), found) for found in self.resources)
+        return dataclasses.replace(self, resources=resources)
+
     def find(self, name: str) -> tuple[Resource, ...]:
         """Every resource that goes by a name: kind, plural or short name, alone or with its group.
 

@@ -144,7 +144,7 @@ def draw_up(
         application=work.application.id,
         version=version,
         application_name=work.application.name,
-        cluster=work.application.cluster,
+        cluster=work.destination.cluster or work.application.cluster,
         cluster_version=_cluster_version(work),
         operation=work.operation.id,
         fence=work.fence,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -35,6 +35,13 @@ class ClusterSession:
     record: ClusterRecord
     client: Client
     discovery: Discovery
+    #: The versions in which kinds are read and written, where those are not the server's preferred ones.
+    _versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def speak(self, versions: Mapping[tuple[str, str], str]) -> None:
+        """From now on read and write these kinds in these versions, as far as they are served."""
+        self._versions = {**self._versions, **versions}
+        self.discovery = self.discovery.speaking(self._versions)
 
     @property
     def objects(self) -> Objects:
@@ -43,7 +50,7 @@ class ClusterSession:
 
     def rediscover(self) -> Discovery:
         """Read anew what is served: a definition was created or removed."""
-        self.discovery = refresh(self.client)
+        self.discovery = refresh(self.client).speaking(self._versions)
         return self.discovery
 
 

@@ -126,7 +126,12 @@ def _required(work: Work, version: str | None, was: Observed) -> frozenset[str]:
         names = {_name(workload) for workload in was.workloads if workload.healthy}
     else:
         manifest = work.repository.versions(work.operation.application).get(version)
-        names = {f"{each.kind} {each.namespace}/{each.name}" for each in manifest.health if each.ready}
+        there = work.destination
+        names = {
+            f"{each.kind} {there.names.get(each.namespace, each.namespace)}/{each.name}"
+            for each in manifest.health
+            if each.ready and there.takes(each.namespace)
+        }
     return frozenset(names)
 
 

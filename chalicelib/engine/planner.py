@@ -18,10 +18,12 @@ import orjson
 
 from chalicelib.cluster.listing import Listing
 from chalicelib.domain.document import Document
+from chalicelib.domain.document.restore import Rewrite
 from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Plan
 from chalicelib.domain.version import Gap, IndexRow
+from chalicelib.engine.carrying import elsewhere_blockers, wanted_of
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.dependents import Attached, RowsOnly, live_row, owners_of
 from chalicelib.engine.gates import with_gates
@@ -37,6 +39,7 @@ from chalicelib.language.loader import load
 from chalicelib.planning import creation, ownership
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.context import PlanContext, autoscaled_by
+from chalicelib.planning.elsewhere import HERE, Destination
 from chalicelib.planning.immutable import Refusal, understand
 from chalicelib.planning.normalise import copy_of, digest, normalise
 from chalicelib.planning.only import Only
@@ -67,6 +70,14 @@ class Target:
     keys: frozenset[ObjectKey] | None = None
     #: Whether what the version pulled in is changed where it differs.
     shared: bool = False
+    #: Where to, and what is changed on the way.
+    destination: Destination = HERE
+    rewrites: tuple[Rewrite, ...] = ()
+
+    @property
+    def as_kept(self) -> bool:
+        """Whether everything is to be as the version has it."""
+        return self.destination == HERE and not self.rewrites
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,20 +189,20 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
     The selection is the version's own, as its document described it then: nothing outside it is ever deleted.
     """
     session = ground.session
-    wanted = Wanted(ground.repository, ground.application, target.version)
+    wanted = wanted_of(ground.repository, ground.application, session, target.version, target)
     if target.keys is None and wanted.manifest is not None and wanted.manifest.purpose == "safety":
         # It holds what one restore was to change, and its silence about everything else says nothing.
         target = replace(target, keys=frozenset(row.key for row in wanted.index))
     document = ground.document
     if target.keys is None:
-        document = load(wanted.document_text())
+        document = target.destination.document(load(wanted.document_text()))
         live = _read_selection(ground, document, wanted)
     else:
         live = _read_keys(ground, target.keys, wanted)
     context = context_of(session, document, wanted, live)
     only = Only(target.only, context) if target.only else None
     rules = compile_rules(ground.document.spec.restore, (row.key for row in wanted.index), context)
-    version_gaps = wanted.manifest.gaps if wanted.manifest and target.keys is None else ()
+    version_gaps = wanted.gaps if target.keys is None else ()
     plan = make_plan(
         (row for row in wanted.index if target.keys is None or row.key in target.keys),
         (live_row(row) for row in live.rows),
@@ -207,11 +218,19 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
         gaps=(*live.gaps, *version_gaps),
         ask_server=_DryRun(live) if ask_server else None,
         attached=Attached(session, lambda: _owned(ground, target, live)),
-        shared=Shared(_pulled(wanted), target.shared, tuple(live.shared_gaps)),
+        shared=_shared(wanted, target, live),
         rules=rules.after,
     )
     plan = with_gates(plan, wanted, rules, context)
+    plan = elsewhere_blockers(plan, wanted, context, only)
     return Planning(target, _with_unmet(plan, only), wanted)
+
+
+def _shared(wanted: Wanted, target: Target, live: _Live) -> Shared:
+    """What others may use too: what was pulled in, and at a destination all that belongs to the whole cluster."""
+    theirs = wanted.cluster_wide - wanted.renamed
+    asked = target.shared and not target.destination.beside
+    return Shared(wanted.pulled(), asked, tuple(live.shared_gaps), theirs)
 
 
 def _with_unmet(plan: Plan, only: Only | None) -> Plan:
@@ -227,17 +246,12 @@ def _read_selection(ground: Ground, document: Document, wanted: Wanted) -> _Live
     kept = _Differing(wanted)
     selection = Selection(document.spec.state.objects)
     reading = read(ground.session, selection, kept, pause=ground.pause, progress=ground.progress)
-    pulled = _pulled(wanted)
+    pulled = wanted.pulled().keys() | wanted.cluster_wide
     gaps = add_pulled(ground.session, reading, pulled, kept, ground.pause) if pulled else []
     if selection.by_labels:
         held = (row.key for row in wanted.index if row.key not in pulled)
         add_strayed(ground.session, reading, held, kept, ground.pause)
     return _Live(ground.session, ground.pause, reading.rows, reading.gaps, kept, gaps)
-
-
-def _pulled(wanted: Wanted) -> dict[ObjectKey, str]:
-    """What the version pulled in, with the reasons."""
-    return {each.key: each.reason for each in wanted.manifest.pulled} if wanted.manifest else {}
 
 
 def _owned(ground: Ground, target: Target, live: _Live) -> Iterable[Row]:

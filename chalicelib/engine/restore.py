@@ -33,14 +33,15 @@ from chalicelib.domain.operation import OperationKind, State
 from chalicelib.domain.plan import Plan, Verb
 from chalicelib.engine import health, results, safety
 from chalicelib.engine.apply import Applied, apply
+from chalicelib.engine.carrying import wanted_of
 from chalicelib.engine.ledger import Ledger, read_entries, state_of
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.planner import Target, context_of, make
 from chalicelib.engine.plans import read_plan_of, store_plan
 from chalicelib.engine.volumes import settle_all
-from chalicelib.engine.wanted import Wanted
 from chalicelib.engine.work import Finish, Flow, Next, Step, Work
 from chalicelib.engine.writes import Writer
+from chalicelib.planning.elsewhere import Destination
 
 _CONNECTIONS = 16
 #: Reasons of a plan to leave an object as it is although the restore was to bring it back. What was agreed upon (a
@@ -67,7 +68,7 @@ class Options:
         arguments, said = work.operation.arguments, work.document.spec.restore
         return cls(
             version=str(arguments.get("version") or work.checkpoint.get("version") or ""),
-            mode=arguments.get("mode") or said.mode,
+            mode=arguments.get("mode") or ("merge" if work.destination.elsewhere else said.mode),
             safety=arguments.get("safety") or said.safety,
             on_failure=arguments.get("onFailure") or said.on_failure,
             consent=frozenset(arguments.get("consent") or ()),
@@ -80,8 +81,20 @@ class Options:
 def _target(work: Work) -> Target:
     """What the operation is to bring the application to: a version, or what was before another restore."""
     if work.operation.kind is not OperationKind.UNDO:
-        options = Options.of(work)
-        return Target(options.version, options.mode, options.consent, options.only, shared=options.shared)
+        options, said = Options.of(work), work.document.spec.restore
+        there = work.destination
+        if there.elsewhere:
+            classes = {**said.storage_classes, **there.storage_classes}
+            there = Destination(there.names, classes, there.cluster)
+        return Target(
+            options.version,
+            options.mode,
+            options.consent,
+            options.only,
+            shared=options.shared,
+            destination=there,
+            rewrites=said.rewrite,
+        )
     return before_restore(work, str(work.operation.arguments["restore"]))
 
 
@@ -199,7 +212,7 @@ def before(work: Work) -> Next:
 
 def apply_plan(work: Work) -> Next:
     """Carry the plan out."""
-    applied = _carry_out(work, read_plan_of(work, work.operation.id), "apply", _target(work).version)
+    applied = _carry_out(work, read_plan_of(work, work.operation.id), "apply", _target(work))
     failed = applied.failed
     if failed and Options.of(work).on_failure == "rollback":
         first = failed[0]
@@ -208,10 +221,10 @@ def apply_plan(work: Work) -> Next:
     return Next("health", {"failed": len(failed)})
 
 
-def _carry_out(work: Work, of: Plan, phase: str, version: str | None) -> Applied:
+def _carry_out(work: Work, of: Plan, phase: str, target: Target) -> Applied:
     entries = read_entries(work.repository, work.operation.application, work.operation.id)
     session = work.session
-    wanted = Wanted(work.repository, work.application.id, version)
+    wanted = wanted_of(work.repository, work.application.id, session, target.version, target)
     context = context_of(session, work.document, wanted, None)
     coming = frozenset(action.object.key for action in of.actions if action.verb in {Verb.CREATE, Verb.REPLACE})
     return apply(
@@ -248,7 +261,9 @@ def verify(work: Work) -> Finish:
     """Read everything back, compare, and tell of each object what became of it."""
     done = read_plan_of(work, work.operation.id)
     # Where nothing was to be done nothing was written: the plan is the look at everything already.
-    again = done if done.empty else make(work, _target(work), ask_server=False).plan
+    # What is changed on its way may lack what the server fills in: then only the server can tell whether it is equal.
+    target = _target(work)
+    again = done if done.empty else make(work, target, ask_server=not target.as_kept).plan
     _settle_volumes(work)
     rows, verified = results.of(work, done, again, phase="apply")
     if work.operation.kind is OperationKind.UNDO:
@@ -278,6 +293,8 @@ def _settle_volumes(work: Work) -> None:
 def _set_current(work: Work, done: Plan) -> None:
     """The application is at the version it was wholly restored to; after an undo at the one it was at before."""
     options = Options.of(work)
+    if work.destination.elsewhere:
+        return  # the application itself is where it was
     version: str | None = options.version
     if work.operation.kind is OperationKind.UNDO:
         undone = work.repository.operations.get(work.application.id, str(work.operation.arguments["restore"]))
@@ -296,6 +313,7 @@ def _outcome(work: Work) -> dict[str, Any]:
     known = work.checkpoint
     outcome = {
         "version": Options.of(work).version,
+        "destination": _told(work.destination),
         "safetyVersion": known.get("safetyVersion"),
         "counts": known.get("counts", {}),
         "healthBefore": known.get("healthBefore"),
@@ -304,6 +322,12 @@ def _outcome(work: Work) -> dict[str, Any]:
         "warnings": known.get("warnings") or None,
     }
     return {name: value for name, value in outcome.items() if value is not None}
+
+
+def _told(there: Destination) -> dict[str, Any] | None:
+    if not there.elsewhere:
+        return None
+    return {"cluster": there.cluster, "namespaces": dict(there.names)}
 
 
 # ── the way back ────────────────────────────────────────────────────────────────────────────────────────────
@@ -317,7 +341,7 @@ def rollback(work: Work) -> Next:
         store_plan(work, back.plan, name="undo-plan")
         work.note(undoFence=work.fence)
     way_back = read_plan_of(work, work.operation.id, name="undo-plan")
-    applied = _carry_out(work, way_back, "undo", work.checkpoint.get("safetyVersion"))
+    applied = _carry_out(work, way_back, "undo", before_restore(work, work.operation.id))
     return Next("verify-rollback", {"undoFailed": len(applied.failed)})
 
 
@@ -395,7 +419,7 @@ def plan_only(work: Work) -> Finish:
     options = Options.of(work)
     if not options.version:
         raise Invalid("A plan needs a version.")
-    planning = make(work, Target(options.version, options.mode, options.consent, options.only, shared=options.shared))
+    planning = make(work, _target(work))
     store_plan(work, planning.plan)
     work.note(planFence=work.fence)
     made = planning.plan

@@ -1,26 +1,62 @@
-"""The content a plan wants: read from a version's segments, each segment once for a batch."""
+"""The content a plan wants: read from a version's segments, each segment once for a batch, and carried to where it is
+to be restored."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 
-from chalicelib.domain.objects import Body, ObjectKey
-from chalicelib.domain.version import IndexRow, Manifest
+from chalicelib.domain.objects import Body, ObjectKey, key_of
+from chalicelib.domain.version import Gap, IndexRow, Manifest
 from chalicelib.planning.capture_rules import implied
+from chalicelib.planning.elsewhere import Carrier
+from chalicelib.planning.normalise import digest
 from chalicelib.store.index import CompactIndex
 from chalicelib.store.repository import Repository
 
+#: Objects that are carried at once.
+_BATCH = 500
+
 
 class Wanted:
-    """One version's content, by key. Without a version nothing is wanted: what it is asked for is absent."""
+    """One version's content, by key. Without a version nothing is wanted: what it is asked for is absent.
 
-    def __init__(self, repository: Repository, application: str, version: str | None) -> None:
+    With a `carrier` keys and digests are those at the destination.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        application: str,
+        version: str | None,
+        carrier: Carrier | None = None,
+    ) -> None:
         self.manifest: Manifest | None = None
         self.index = CompactIndex()
+        self.carrier = carrier if carrier is not None and not carrier.idle else None
+        #: What belongs to the whole cluster, as a destination has it: to be asked for by name.
+        self.cluster_wide: frozenset[ObjectKey] = frozenset()
+        #: Of that, what was given a name of its own beside the original's.
+        self.renamed: frozenset[ObjectKey] = frozenset()
         if version:
             self.manifest = repository.versions(application).get(version)
             self._objects = repository.objects(self.manifest)
             self.index = self._objects.load_index()
+        if self.carrier is not None:
+            self._carry(self.carrier)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What of the version could not be read."""
+        gaps = self.manifest.gaps if self.manifest else ()
+        return self.carrier.destination.gaps(gaps) if self.carrier else gaps
+
+    def pulled(self) -> dict[ObjectKey, str]:
+        """What the version pulled in, with the reasons."""
+        pulled = {each.key: each.reason for each in self.manifest.pulled} if self.manifest else {}
+        if self.carrier is None:
+            return pulled
+        return {self.carrier.moved(key): why for key, why in pulled.items() if self.carrier.takes(key)}
 
     def bodies(self, keys: Sequence[ObjectKey]) -> Iterator[tuple[ObjectKey, Body]]:
         """The content that the version has for these objects, in no order. `Damaged` if it cannot be read.
@@ -36,8 +72,39 @@ class Wanted:
 
     def contents(self, rows: Sequence[IndexRow]) -> Iterator[tuple[ObjectKey, Body]]:
         """The content of rows, segment by segment."""
-        yield from self._objects.read_objects(rows) if rows else ()
+        if not rows:
+            return
+        for key, body in self._objects.read_objects(rows):
+            yield key, body if self.carrier is None else self.carrier.carry(body)
 
     def document_text(self) -> str:
         """The document's text when the version was made."""
         return self._objects.document()
+
+    def _carry(self, carrier: Carrier) -> None:
+        """The index as it is at the destination. Only what may change on its way is read."""
+        index = CompactIndex()
+        cluster_wide, renamed = set[ObjectKey](), set[ObjectKey]()
+        for _, rows in groupby(self.index, key=lambda row: row.key[:2]):
+            kind = []
+            for was, row in self._carried(carrier, rows):
+                kind.append(row)
+                if not row.key.namespace and not carrier.is_named(row.key):
+                    cluster_wide.add(row.key)
+                    renamed |= {row.key} if was.name != row.key.name else set()
+            for row in sorted(kind, key=lambda each: each.key):
+                index.append(row)
+        self.index = index
+        if carrier.destination.elsewhere:
+            self.cluster_wide, self.renamed = frozenset(cluster_wide), frozenset(renamed)
+
+    def _carried(self, carrier: Carrier, rows: Iterator[IndexRow]) -> Iterator[tuple[ObjectKey, IndexRow]]:
+        taken = (row for row in rows if carrier.takes(row.key))
+        while batch := list(islice(taken, _BATCH)):
+            found = {row.key: row for row in batch}
+            for row in batch:
+                if not carrier.concerns(row.key):
+                    yield row.key, row
+            for key, body in self._objects.read_objects([row for row in batch if carrier.concerns(row.key)]):
+                there = carrier.carry(body)
+                yield key, found[key]._replace(key=key_of(there), digest=digest(there))

@@ -25,8 +25,10 @@ from chalicelib.domain.document import Document
 from chalicelib.domain.errors import Cancelled, DeadlineExceeded, LeaseLost, MainstayError, TurnEnded, Yielded
 from chalicelib.domain.operation import Operation, Progress, State
 from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.destination import destination_of
 from chalicelib.engine.lease import NoLease, boottime
 from chalicelib.language.loader import load
+from chalicelib.planning.elsewhere import Destination
 from chalicelib.store.repository import Repository
 
 
@@ -155,15 +157,21 @@ class Work:
         return self.operation.checkpoint
 
     @cached_property
+    def destination(self) -> Destination:
+        """Where the operation restores to; for everything else where the application is."""
+        return destination_of(self.repository, self.operation)
+
+    @cached_property
     def document(self) -> Document:
-        """The application's document: today's, or the one that `keep_document` has kept for this operation."""
+        """The application's document: today's, or the one that `keep_document` has kept for this operation; with its
+        namespaces as they are called at the destination."""
         fence = self.checkpoint.get("documentFence")
         if fence is None:
-            return load(self.application.document)
+            return self.destination.document(load(self.application.document))
         lines = self.repository.operations.read_lines(
             self.application.id, self.operation.id, "document", fence=int(fence)
         )
-        return load(orjson.loads(next(iter(lines))))
+        return self.destination.document(load(orjson.loads(next(iter(lines)))))
 
     def keep_document(self) -> None:
         """From now on this operation follows the document as it is now, whoever changes it meanwhile."""
@@ -173,7 +181,7 @@ class Work:
 
     @property
     def session(self) -> ClusterSession:
-        """The application's cluster; every write through it asks the lease first."""
+        """The cluster it works on; every write through it asks the lease first."""
         if self._session is None:
             self._session = self._connect(self.lease.check)
         return self._session

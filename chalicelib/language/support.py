@@ -58,7 +58,6 @@ LATER: tuple[Later, ...] = (
         lambda spec: bool(spec.backup and spec.backup.notify),
         "nobody would be told",
     ),
-    Later("spec.restore.rewrite", lambda spec: bool(spec.restore.rewrite), "objects would come back unchanged"),
     Later("spec.drill", lambda spec: spec.drill is not None, "no test restore would ever run"),
 )
 

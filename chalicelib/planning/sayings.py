@@ -23,7 +23,7 @@ _WARNINGS = {
     "not-served": "Not restored because the cluster does not serve the kind: {objects}.",
     "unread": "Not restored because the live objects of the kind could not be read: {objects}.",
     "incomplete": "Not deleted because not everything could be read: {objects}.",
-    "shared": "Pulled in and perhaps used by others, so left as it is though it differs: {objects}. "
+    "shared": "Perhaps used by others, so left as it is though it differs: {objects}. "
     "Ask for `shared` to have it changed.",
     "volume-gone": "Not restored because its storage is gone: {objects}.",
     Reason.FINISHED.value: "Not run again because it has finished since: {objects}.",

@@ -23,15 +23,19 @@ class Shared:
     reasons: Mapping[ObjectKey, str] = field(default_factory=dict)
     asked: bool = False
     gaps: tuple[Gap, ...] = ()
+    #: At a destination: what belongs to the whole cluster there.
+    cluster_wide: frozenset[ObjectKey] = frozenset()
 
     def leaves(self, key: ObjectKey) -> bool:
         """Whether an object that differs is left as it is."""
-        return not self.asked and key in self.reasons
+        return not self.asked and (key in self.reasons or key in self.cluster_wide)
 
     def why(self, key: ObjectKey) -> str:
         """A sentence about an object that was pulled in; empty of others."""
         reason = self.reasons.get(key)
-        return f"It was pulled in: {reason}." if reason else ""
+        if reason:
+            return f"It was pulled in: {reason}."
+        return "It belongs to the whole cluster." if key in self.cluster_wide else ""
 
 
 NOTHING_SHARED = Shared()

@@ -50,6 +50,8 @@ DocumentText = Annotated[str, Field(min_length=1, max_length=1024 * 1024)]
 Mode = Literal["exact", "merge", "missing"]
 #: `Kind.group/name` with `*` and `?`; a namespace may stand before the name.
 Only = Annotated[list[Annotated[str, Field(min_length=1, max_length=400)]], Field(max_length=1000)]
+NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+ClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$")]
 KindName = Annotated[str, Field(min_length=1, max_length=300)]
 
 
@@ -157,7 +159,9 @@ class PolicyRequest(Request):
     """The default of applications whose documents say nothing about it; what is not there stays."""
 
     backup_regularity: int = Field(alias="backup_regularity", description="Seconds between backups; 0: none.")
-    keep: dict[str, Any] | None = Field(None, description="As `backup.keep` of a document; `null`: all versions stay.")
+    keep: dict[str, Any] | None = Field(
+        None, description="As `backup.keep` of a document; `null`: all versions stay."
+    )
     alert: Any = Field(None, description="Comes in a later release: refused.")
 
 
@@ -205,8 +209,16 @@ class RestoreRequest(Request):
     mode: Mode | None = None
     dry_run: bool = Field(False, description="Only plan: the operation's plan says what a restore would do.")
     plan: str | None = Field(None, description="Id of a plan operation: do exactly what it shows, or nothing.")
-    namespace: str | None = None
-    cluster: str | None = None
+    namespace: NamespaceName | None = Field(
+        None, description="Another namespace to restore into, for a version of one namespace."
+    )
+    namespaces: dict[NamespaceName, NamespaceName] = Field(
+        default_factory=dict, max_length=100, description="Other namespaces to restore into: from each to which."
+    )
+    cluster: str | None = Field(None, max_length=200, description="Another cluster to restore to: its name or id.")
+    storage_classes: dict[ClassName, ClassName] = Field(
+        default_factory=dict, max_length=100, description="Storage classes to exchange: from each to which."
+    )
     only: Only = Field(default_factory=list, description="`Kind.group/name` with `*` and `?`: only these objects.")
     on_failure: Literal["rollback", "keep"] | None = None
     safety: Literal["required", "bestEffort", "none"] | None = None
@@ -462,6 +474,22 @@ class ClusterQuery(Request):
     cluster: str | None = Field(None, max_length=200, description="Name or id; default: the only one registered.")
 
 
+class EksSettings(Request):
+    """A cluster of AWS' EKS. Its address and authority are asked of AWS, or given here."""
+
+    name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$")]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+    role_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", max_length=500)] | None = (
+        Field(None, description="The role that the cluster is asked with; default: Mainstay's own.")
+    )
+    endpoint: Annotated[str, Field(pattern=r"^https://", max_length=500)] | None = Field(
+        None, description="Address of its API server; default: what AWS says."
+    )
+    certificate_authority: Annotated[str, Field(max_length=64 * 1024)] | None = Field(
+        None, description="With `endpoint`: its authority, PEM in base64, as `aws eks describe-cluster` shows it."
+    )
+
+
 class ClusterSettings(Request):
     """How to work with a cluster. Credentials are tried before they are stored, and never shown again."""
 
@@ -494,22 +522,6 @@ class ClusterPage(Page):
     """Clusters by name."""
 
     items: list[ClusterView]
-class EksSettings(Request):
-    """A cluster of AWS' EKS. Its address and authority are asked of AWS, or given here."""
-
-    name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$")]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
-    role_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", max_length=500)] | None = Field(
-        None, description="The role that the cluster is asked with; default: Mainstay's own."
-    )
-    endpoint: Annotated[str, Field(pattern=r"^https://", max_length=500)] | None = Field(
-        None, description="Address of its API server; default: what AWS says."
-    )
-    certificate_authority: Annotated[str, Field(max_length=64 * 1024)] | None = Field(
-        None, description="With `endpoint`: its authority, PEM in base64, as `aws eks describe-cluster` shows it."
-    )
-
-
 
 
 class ClusterStatusView(View):

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from pydantic.alias_generators import to_camel
+
 from chalicelib.domain.errors import Conflict, Invalid, NotFound, Problem
 from chalicelib.domain.ids import parse_id
 from chalicelib.domain.labels import LabelSelector
@@ -15,6 +17,7 @@ from chalicelib.domain.version import Manifest, Note
 from chalicelib.services import comparing, paging, views
 from chalicelib.services.access import Asker
 from chalicelib.services.documents import accepted
+from chalicelib.services.elsewhere import Elsewhere
 from chalicelib.services.kinds import KindsNamed
 from chalicelib.services.living import refuse_ending
 from chalicelib.services.models import (
@@ -70,12 +73,12 @@ class Versions:
         manifest = self._manifest(query.version_id)
         application = manifest.application
         refuse_ending(self._repository, application)
-        self._refuse_elsewhere(asker, manifest, request)
+        there = Elsewhere(self._repository, self._clusters).arguments(asker, manifest, request)
         if request.only or request.consent:
             request = self._with_kinds(manifest, request)
         if request.dry_run:
-            return self._plan(asker, application, manifest, request, origin)
-        arguments: dict[str, Any] = {"version": manifest.version}
+            return self._plan(asker, application, manifest, request, there, origin)
+        arguments: dict[str, Any] = {"version": manifest.version, **there}
         if request.plan is not None:
             arguments.update(self._planned(manifest, request))
         arguments |= _given(
@@ -94,12 +97,14 @@ class Versions:
         application: str,
         manifest: Manifest,
         request: RestoreRequest,
+        there: dict[str, Any],
         origin: Origin | None,
     ) -> OperationView:
         if request.plan is not None:
             raise invalid("plan", "a plan is made anew with `dryRun`", "leave one of the two out")
         arguments = {
             "version": manifest.version,
+            **there,
             **_given(
                 mode=request.mode, consent=list(request.consent), only=list(request.only), shared=request.shared
             ),
@@ -109,9 +114,9 @@ class Versions:
     def _planned(self, manifest: Manifest, request: RestoreRequest) -> dict[str, Any]:
         """The arguments of the plan that is to be applied: it decides mode, consent and selection."""
         assert request.plan is not None  # noqa: S101 - the caller has looked
-        for name in ("mode", "only", "consent", "shared"):
+        for name in ("mode", "only", "consent", "shared", "namespace", "namespaces", "cluster", "storage_classes"):
             if getattr(request, name):
-                raise invalid(name, "the plan decides this", "make another plan, or leave it out")
+                raise invalid(to_camel(name), "the plan decides this", "make another plan, or leave it out")
         planned = self._operations.find(request.plan)
         if planned.kind is not OperationKind.PLAN or planned.application != manifest.application:
             raise invalid("plan", f"{request.plan} is no plan of this application", "make one with `dryRun`")
@@ -119,7 +124,8 @@ class Versions:
             raise invalid("plan", f"it is a plan for {planned.arguments.get('version')}", "restore that version")
         if planned.state is not State.SUCCEEDED:
             raise Conflict(f"The plan {request.plan} cannot be applied: it is {planned.state}.")
-        decided = _given(**{name: planned.arguments.get(name) for name in ("mode", "consent", "only", "shared")})
+        names = ("mode", "consent", "only", "shared", "namespaces", "cluster", "storageClasses")
+        decided = _given(**{name: planned.arguments.get(name) for name in names})
         return {"plan": request.plan, **decided}
 
     def _with_kinds(self, manifest: Manifest, request: RestoreRequest) -> RestoreRequest:
@@ -132,14 +138,6 @@ class Versions:
         kinds = KindsNamed(manifest.kinds, protected)
         said = {"only": kinds.only(request.only), "consent": kinds.consent(request.consent)}
         return request.model_copy(update=said)
-
-    def _refuse_elsewhere(self, asker: Asker, manifest: Manifest, request: RestoreRequest) -> None:
-        if request.namespace is not None and [request.namespace] != list(manifest.namespaces):
-            raise invalid("namespace", "restoring into another namespace comes in a later release", "leave it out")
-        if request.cluster is not None:
-            own = self._repository.applications.get(manifest.application).cluster
-            if self._clusters.find(asker, request.cluster).id != own:
-                raise invalid("cluster", "restoring to another cluster comes in a later release", "leave it out")
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────────────────
 

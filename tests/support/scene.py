@@ -280,7 +280,8 @@ class Scene:
         """Restore a version, successfully; planning again finds nothing to do."""
         done = self.restore(version, **arguments)
         assert (done.state, done.message) == (State.SUCCEEDED, ""), (done.operation.outcome, done.rows)
-        mode = {name: value for name, value in arguments.items() if name in {"mode", "only", "consent"}}
+        decided = {"mode", "only", "consent", "namespaces", "cluster", "storageClasses"}
+        mode = {name: value for name, value in arguments.items() if name in decided}
         left = [action for action in self.plan(version, **mode).actions if action.verb not in _NO_WRITES]
         assert left == []
         return done

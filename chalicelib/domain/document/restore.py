@@ -144,6 +144,10 @@ class Restore(Part):
     )
     order: Annotated[tuple[Order, ...], MaxLen(200)] = Field((), description="What waits for what.")
     rewrite: Annotated[tuple[Rewrite, ...], MaxLen(100)] = Field((), description="Changes on the way back.")
+    storage_classes: Annotated[dict[ObjectName, ObjectName], MaxLen(100)] = Field(
+        default_factory=dict,
+        description="Restored elsewhere, claims of one storage class (the name on the left) get another one.",
+    )
     health: Health = Field(default_factory=Health, description="How to tell that the application is well.")
     safety: Literal["required", "bestEffort", "none"] = Field(
         "bestEffort",

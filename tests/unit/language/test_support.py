@@ -27,7 +27,6 @@ def test_the_full_sample_uses_exactly_the_sections_that_come_later_each_at_its_l
         "spec.backup.quota",
         "spec.backup.alert",
         "spec.backup.notify",
-        "spec.restore.rewrite",
         "spec.drill",
     ]
     for problem in found:

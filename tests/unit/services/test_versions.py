@@ -96,14 +96,43 @@ def test_a_plan_that_is_not_finished_cannot_be_applied(built: House) -> None:
         built.services.versions.restore(built.asker, query, RestoreRequest(plan=plan))
 
 
-def test_restoring_elsewhere_is_refused_until_it_is_carried_out(built: House) -> None:
+def _asked(built: House, version: str, **request: Any) -> dict[str, Any]:
+    asked = RestoreRequest.model_validate(request)
+    return dict(built.services.versions.restore(built.asker, VersionQuery(version_id=version), asked).arguments)
+
+
+def test_a_restore_to_where_the_application_is_is_a_restore_in_place(built: House) -> None:
     version = built.version(built.registered())
-    query = VersionQuery(version_id=version)
-    with pytest.raises(Invalid, match="later release") as refused:
-        built.services.versions.restore(built.asker, query, RestoreRequest(namespace="elsewhere"))
-    assert refused.value.problems[0].path == "namespace"
-    own = RestoreRequest(namespace="shop", cluster="default")
-    assert built.services.versions.restore(built.asker, query, own).kind == "restore"
+    assert _asked(built, version, namespace="shop", cluster="default") == {"version": version}
+
+
+def test_a_restore_into_another_namespace_says_from_which_to_which(built: House) -> None:
+    version = built.version(built.registered())
+    wanted = {"version": version, "namespaces": {"shop": "copy"}}
+    assert _asked(built, version, namespace="copy") == wanted
+    assert _asked(built, version, namespaces={"shop": "copy"}) == wanted
+
+
+@pytest.mark.parametrize(
+    ("request_", "path", "said"),
+    [
+        ({"namespaces": {"other": "copy"}}, "namespaces", "other is no namespace of the version"),
+        ({"namespace": "copy", "namespaces": {"shop": "copy"}}, "namespace", "says it already"),
+    ],
+)
+def test_a_destination_that_makes_no_sense_is_refused(
+    built: House, request_: dict[str, Any], path: str, said: str
+) -> None:
+    version = built.version(built.registered())
+    with pytest.raises(Invalid, match=said) as refused:
+        _asked(built, version, **request_)
+    assert refused.value.problems[0].path == path
+
+
+def test_a_safety_version_goes_back_to_where_it_was_made(built: House) -> None:
+    version = built.version(built.registered(), purpose="safety")
+    with pytest.raises(Invalid, match="where it was made"):
+        _asked(built, version, namespace="copy")
 
 
 def test_versions_come_newest_first_and_filtered(built: House) -> None:

@@ -1,0 +1,130 @@
+"""What a version holds, carried to where it is to be restored: which API versions are spoken there, and what there
+keeps the restore from being begun."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from chalicelib.domain.document.restore import Rewrite
+from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.plan import Plan, Verb
+from chalicelib.domain.version import KindSummary, Manifest
+from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.wanted import Wanted
+from chalicelib.planning.context import PlanContext
+from chalicelib.planning.elsewhere import Carrier, Destination
+from chalicelib.planning.rewrite import Rewrites
+from chalicelib.planning.versions import Served
+from chalicelib.store.repository import Repository
+
+_Kind = tuple[str, str]
+_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
+_NAMESPACE = ("", "Namespace")
+_CLASS = ("storage.k8s.io", "StorageClass")
+
+
+class Aim(Protocol):
+    """Where to, and what is changed on the way."""
+
+    @property
+    def destination(self) -> Destination: ...
+
+    @property
+    def rewrites(self) -> tuple[Rewrite, ...]: ...
+
+
+def wanted_of(
+    repository: Repository, application: str, session: ClusterSession, version: str | None, aim: Aim
+) -> Wanted:
+    """The content of a version as it is to be at its destination, and the session made to speak its API versions."""
+    if not version:
+        return Wanted(repository, application, None)
+    manifest = repository.versions(application).get(version)
+    found = _versions(session, manifest)
+    session.speak(found.spoken)
+    plurals = {(each.group, each.kind): each.plural for each in manifest.kinds}
+    carrier = Carrier(aim.destination, Rewrites(aim.rewrites, plurals), found.converted, found.unspoken)
+    return Wanted(repository, application, version, carrier)
+
+
+@dataclass(slots=True)
+class _Versions:
+    """The API version of each kind to speak with the cluster; of those the ones in which it was not kept; and for
+    kinds that it serves only in versions to which no way is known, these."""
+
+    spoken: dict[_Kind, str] = field(default_factory=dict)
+    converted: dict[_Kind, str] = field(default_factory=dict)
+    unspoken: dict[_Kind, str] = field(default_factory=dict)
+
+
+def _versions(session: ClusterSession, manifest: Manifest) -> _Versions:
+    found = _Versions()
+    for each in manifest.kinds:
+        kind = (each.group, each.kind)
+        versions = session.discovery.versions.get(kind, ())
+        if each.version in versions:
+            found.spoken[kind] = each.version
+        elif versions:
+            chosen = Served(versions, one_shape=_one_shape(session, each)).choose(kind, each.version)
+            if chosen is None:
+                found.unspoken[kind] = ", ".join(versions)
+            else:
+                found.spoken[kind] = found.converted[kind] = chosen
+    return found
+
+
+def _one_shape(session: ClusterSession, kind: KindSummary) -> bool:
+    """Whether the cluster's definition of a kind says that all of its versions have one shape."""
+    resource = session.discovery.resource_for(*_DEFINITION)
+    body = session.objects.get(resource, "", f"{kind.plural}.{kind.group}") if resource is not None else None
+    return body is not None and ((body.get("spec") or {}).get("conversion") or {}).get("strategy", "None") == "None"
+
+
+def elsewhere_blockers(
+    plan: Plan, wanted: Wanted, context: PlanContext, only: Callable[[ObjectKey], bool] | None
+) -> Plan:
+    """The plan with everything that keeps it from being carried out at its destination, found before anything is
+    written; and with what there is to know."""
+    carrier = wanted.carrier
+    if carrier is None:
+        return plan
+    blockers = [sentence for sentence, key in carrier.problems.items() if only is None or only(key)]
+    if carrier.destination.elsewhere:
+        blockers += _not_served(plan)
+        blockers += _no_namespace(plan, context)
+    blockers += _no_class(carrier, wanted, context)
+    return plan.model_copy(
+        update={"blockers": (*plan.blockers, *blockers), "warnings": (*plan.warnings, *carrier.warnings)}
+    )
+
+
+def _not_served(plan: Plan) -> Iterator[str]:
+    kinds: defaultdict[str, list[ObjectKey]] = defaultdict(list)
+    for action in plan.actions:
+        if action.verb is Verb.SKIP and action.reason == "not-served":
+            key = action.object.key
+            kinds[f"{key.kind}.{key.group}" if key.group else key.kind].append(key)
+    for kind, keys in sorted(kinds.items()):
+        named = ", ".join(str(key) for key in keys[:3])
+        yield (
+            f"The cluster does not serve {kind} ({len(keys)}: {named}{', …' if len(keys) > 3 else ''}). "
+            "Install what defines it, or leave these out with `only`."
+        )
+
+
+def _no_namespace(plan: Plan, context: PlanContext) -> Iterator[str]:
+    made = {action.object.name for action in plan.actions if action.object.key[:2] == _NAMESPACE}
+    needed = {action.object.namespace for action in plan.actions if action.verb is Verb.CREATE} - {""}
+    for name in sorted(needed - made):
+        if not context.exists(ObjectKey(*_NAMESPACE, "", name)):
+            yield f"Namespace {name} is not there, and it is not among what is restored. Create it first."
+
+
+def _no_class(carrier: Carrier, wanted: Wanted, context: PlanContext) -> Iterator[str]:
+    for name in sorted(carrier.classes):
+        key = ObjectKey(*_CLASS, "", name)
+        if key not in wanted.index and not context.exists(key):
+            yield f"There is no StorageClass {name}, which claims are to have instead of their own."

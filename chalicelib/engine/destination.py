@@ -1,0 +1,24 @@
+"""Where an operation restores to, as its arguments say."""
+
+from __future__ import annotations
+
+from chalicelib.domain.operation import Operation, OperationKind
+from chalicelib.planning.elsewhere import HERE, Destination
+from chalicelib.store.repository import Repository
+
+_RESTORING = frozenset({OperationKind.PLAN, OperationKind.RESTORE})
+
+
+def destination_of(repository: Repository, operation: Operation) -> Destination:
+    """The destination of a plan or a restore; an undo goes where the restore went that it undoes. `NotFound` if that
+    is gone."""
+    while operation.kind is OperationKind.UNDO:
+        operation = repository.operations.get(operation.application, str(operation.arguments["restore"]))
+    if operation.kind not in _RESTORING:
+        return HERE
+    said = operation.arguments
+    return Destination(
+        names=dict(said.get("namespaces") or {}),
+        storage_classes=dict(said.get("storageClasses") or {}),
+        cluster=said.get("cluster"),
+    )

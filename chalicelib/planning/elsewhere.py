@@ -1,0 +1,295 @@
+"""Restoring elsewhere: into another namespace, to another cluster, with other storage classes, rewritten.
+
+An object of a version goes through pure steps, in this order:
+
+    kept ─► its namespace ─► what belongs to its old place ─► storage classes ─► the user's rewrites ─► API version
+
+Inside the namespaces that are restored everything is as in a restore in place. What belongs to the whole cluster is
+made if it is missing and otherwise only reported: where the original lives in the same cluster, it is the original's.
+Volumes stay with the original: claims are given new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.domain.document import Document
+from chalicelib.domain.document.state import Scope
+from chalicelib.domain.objects import Body, ObjectKey, key_of
+from chalicelib.domain.version import Gap
+from chalicelib.planning import namespaces, services
+from chalicelib.planning.rewrite import Rewrites
+from chalicelib.planning.versions import CannotConvert, convert
+
+_NAMESPACE = ("", "Namespace")
+_VOLUME = ("", "PersistentVolume")
+_CLAIM = ("", "PersistentVolumeClaim")
+_BINDING = ("rbac.authorization.k8s.io", "ClusterRoleBinding")
+_CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+_WITH_CLAIMS: Mapping[tuple[str, str], str] = {
+    ("", "Pod"): "spec",
+    ("apps", "DaemonSet"): "spec.template.spec",
+    ("apps", "Deployment"): "spec.template.spec",
+    ("apps", "ReplicaSet"): "spec.template.spec",
+    ("apps", "StatefulSet"): "spec.template.spec",
+    ("batch", "CronJob"): "spec.jobTemplate.spec.template.spec",
+    ("batch", "Job"): "spec.template.spec",
+}
+#: Places named in one warning.
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an application is restored to. Nothing said: where it was."""
+
+    #: Old name → new name; names that stay are not in it.
+    names: Mapping[str, str] = field(default_factory=dict)
+    storage_classes: Mapping[str, str] = field(default_factory=dict)
+    #: The id of the cluster, if it is another one.
+    cluster: str | None = None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is another place: not just other classes."""
+        return bool(self.names or self.cluster)
+
+    @property
+    def beside(self) -> bool:
+        """Whether the original lives in the same cluster."""
+        return bool(self.names) and self.cluster is None
+
+    def takes(self, namespace: str) -> bool:
+        """Whether what is in a namespace is restored: beside the original only what goes into another one."""
+        return not self.beside or namespace in self.names
+
+    def document(self, document: Document) -> Document:
+        """The document as it holds there: its namespaces by their new names. What it says of the whole cluster is no
+        selection there, where others live: nothing of it is ever extra."""
+        if not self.elsewhere:
+            return document
+        spec = document.spec
+        scopes = tuple(moved for scope in spec.state.objects if (moved := self._scope(scope)) is not None)
+        checks = tuple(
+            check.model_copy(
+                update={"pod": check.pod.model_copy(update={"namespace": self._name(check.pod.namespace)})}
+            )
+            for check in spec.restore.health.checks
+        )
+        order = tuple(
+            rule.model_copy(
+                update={
+                    member: ref.model_copy(update={"namespace": self._name(ref.namespace)})
+                    for member, ref in (("before", rule.before), ("ready", rule.ready))
+                }
+            )
+            for rule in spec.restore.order
+        )
+        health = spec.restore.health.model_copy(update={"checks": checks})
+        restore = spec.restore.model_copy(update={"health": health, "order": order})
+        state = spec.state.model_copy(update={"objects": scopes})
+        return document.model_copy(update={"spec": spec.model_copy(update={"state": state, "restore": restore})})
+
+    def _scope(self, scope: Scope) -> Scope | None:
+        there = tuple(self.names.get(name, name) for name in scope.namespaces if self.takes(name))
+        return scope.model_copy(update={"namespaces": there}) if there else None
+
+    def _name(self, namespace: str | None) -> str | None:
+        return None if namespace is None else self.names.get(namespace, namespace)
+
+    def gaps(self, gaps: Iterable[Gap]) -> tuple[Gap, ...]:
+        """What could not be read of the version, by the new names."""
+        return tuple(
+            gap.model_copy(update={"namespace": self.names.get(gap.namespace, gap.namespace)})
+            for gap in gaps
+            if not gap.namespace or self.takes(gap.namespace)
+        )
+
+
+HERE = Destination()
+
+
+@dataclass(slots=True)
+class Carrier:
+    """Carries the objects of one version to a destination, and remembers what there is to say about it."""
+
+    destination: Destination
+    rewrites: Rewrites
+    #: The API version for each kind whose own one is not served there.
+    versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    #: What the cluster serves of kinds that cannot be brought to any of it.
+    unspoken: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    #: Reasons why something may not be written: what it is called there, and a sentence.
+    problems: dict[str, ObjectKey] = field(default_factory=dict)
+    #: The new storage classes in use.
+    classes: set[str] = field(default_factory=set)
+    _places: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything comes back as it was kept."""
+        there = self.destination
+        return not (there.elsewhere or there.storage_classes or self.rewrites.rules or self.versions or self.unspoken)
+
+    def takes(self, key: ObjectKey) -> bool:
+        """Whether an object of the version is restored there at all."""
+        if not self.destination.elsewhere:
+            return True
+        namespace = key.name if key[:2] == _NAMESPACE else key.namespace
+        return key[:2] != _VOLUME and (not namespace or self.destination.takes(namespace))
+
+    def moved(self, key: ObjectKey) -> ObjectKey:
+        """What an object is called there, but for bindings that are given a name of their own."""
+        return namespaces.moved_key(key, self.destination.names)
+
+    def is_named(self, key: ObjectKey) -> bool:
+        """Whether it is one of the namespaces themselves."""
+        return key[:2] == _NAMESPACE
+
+    def concerns(self, key: ObjectKey) -> bool:
+        """Whether an object may be changed on its way: it has to be read in full."""
+        there, kind = self.destination, key[:2]
+        return (
+            there.elsewhere
+            or kind in self.versions
+            or kind in self.unspoken
+            or self.rewrites.concern(key)
+            or (bool(there.storage_classes) and (kind == _CLAIM or kind in _WITH_CLAIMS))
+        )
+
+    def carry(self, body: Body) -> Body:
+        """The object as it is to be there. **May change the body it is given.** The same each time, and so is what
+        is remembered of it."""
+        was, there = key_of(body), self.destination
+        labels = dict(body["metadata"].get("labels") or {})
+        if there.names:
+            self._look_for_names(was, body)
+            moved = _subjects_of(body)
+            body = namespaces.move(body, there.names)
+            if there.beside and was[:2] == _BINDING and _subjects_of(body) != moved:
+                body["metadata"]["name"] = self._name_beside(was.name, body)
+        if there.elsewhere:
+            self._let_go(was, body)
+        if there.storage_classes:
+            self._exchange_classes(body)
+        if self.rewrites.rules:
+            known = len(self.rewrites.problems)
+            body = self.rewrites.apply(was, labels, body)
+            for sentence in self.rewrites.problems[known:]:
+                self.problems.setdefault(sentence, key_of(body))
+        self._convert(was, body)
+        return body
+
+    def _convert(self, was: ObjectKey, body: Body) -> None:
+        if was[:2] in self.unspoken:
+            stored = str(body.get("apiVersion", "")).rpartition("/")[2]
+            sentence = (
+                f"{was} was kept in version {stored}; the cluster serves {self.unspoken[was[:2]]}, "
+                "and it is not known how to bring it there."
+            )
+            self.problems.setdefault(sentence, key_of(body))
+        version = self.versions.get(was[:2])
+        if version is not None:
+            try:
+                convert(body, was[:2], version)
+            except CannotConvert as error:
+                sentence = f"{was} cannot be converted to {version}, which the cluster serves: {error}."
+                self.problems.setdefault(sentence, key_of(body))
+
+    def _name_beside(self, name: str, body: Body) -> str:
+        """A second binding beside the original's: what it grants is granted to the copy too, and the original's stays
+        as it is."""
+        into = sorted(
+            {
+                str(subject.get("namespace"))
+                for subject in body.get("subjects") or ()
+                if subject.get("namespace") in self.destination.names.values()
+            }
+        ) or sorted(self.destination.names.values())
+        return f"{name}-{into[0]}"[:253]
+
+    def _let_go(self, was: ObjectKey, body: Body) -> None:
+        """What belongs to the old place: addresses, ports and volumes."""
+        if was[:2] == _CLAIM:
+            spec = body.get("spec") or {}
+            spec.pop("volumeName", None)
+            if spec.get("storageClassName") == "":
+                self._say("Claims without a storage class wait until somebody makes a volume for them", str(was))
+            else:
+                spec.pop("selector", None)
+        elif was[:2] == ("", "Service"):
+            self._service(was, body)
+
+    def _service(self, was: ObjectKey, body: Body) -> None:
+        spec = body.get("spec") or {}
+        if spec.get("clusterIP") != "None":
+            for name in ("clusterIP", "clusterIPs"):
+                spec.pop(name, None)
+            if spec.get("ipFamilyPolicy") in {None, "SingleStack"} and self.destination.cluster is not None:
+                spec.pop("ipFamilies", None)
+        chosen = set() if self.destination.beside else services.chosen_node_ports(body)
+        for port in spec.get("ports") or ():
+            if port.get("nodePort") and services.port_of(port) not in chosen:
+                del port["nodePort"]
+        if self.destination.beside or not services.chose_health_port(body):
+            spec.pop("healthCheckNodePort", None)
+        if spec.pop("loadBalancerIP", None):
+            self._say("The address of its load balancer stays with the original; another one is given", str(was))
+        if self.destination.beside and spec.pop("externalIPs", None):
+            self._say("External addresses stay with the original", str(was))
+
+    def _exchange_classes(self, body: Body) -> None:
+        key = key_of(body)
+        if key[:2] == _CLAIM:
+            self._exchange_class(body.get("spec"), body["metadata"])
+        for template in _templates(body, key[:2]):
+            self._exchange_class(template.get("spec"), template.get("metadata") or {})
+
+    def _exchange_class(self, spec: Any, metadata: dict[str, Any]) -> None:
+        classes = self.destination.storage_classes
+        annotations = metadata.get("annotations") or {}
+        for holder, member in ((spec or {}, "storageClassName"), (annotations, _CLASS_ANNOTATION)):
+            if holder.get(member) in classes:
+                holder[member] = classes[holder[member]]
+                self.classes.add(holder[member])
+
+    # ── what there is to say ────────────────────────────────────────────────────────────────────────────
+
+    def _look_for_names(self, was: ObjectKey, body: Body) -> None:
+        places = list(namespaces.mentions(body, self.destination.names))
+        if places:
+            self._say(
+                "DNS names of the old namespace are left as they are (a rewrite changes them)", f"{was} {places[0]}"
+            )
+
+    def _say(self, what: str, where: str) -> None:
+        found = self._places.setdefault(what, [])
+        if where not in found:
+            found.append(where)
+
+    @property
+    def warnings(self) -> Iterable[str]:
+        """What to know before agreeing to it, in sentences."""
+        for what, places in self._places.items():
+            more = f" and {len(places) - _MOST_NAMED} more" if len(places) > _MOST_NAMED else ""
+            yield f"{what}: {', '.join(places[:_MOST_NAMED])}{more}."
+        yield from self.rewrites.unmet
+
+
+def _subjects_of(body: Body) -> list[Any]:
+    return [dict(subject) for subject in body.get("subjects") or ()]
+
+
+def _templates(body: Body, kind: tuple[str, str]) -> Iterable[dict[str, Any]]:
+    """The templates of claims in a workload."""
+    if kind == ("apps", "StatefulSet"):
+        yield from (body.get("spec") or {}).get("volumeClaimTemplates") or ()
+    place: Any = body if kind in _WITH_CLAIMS else None
+    for member in _WITH_CLAIMS.get(kind, "").split("."):
+        place = (place or {}).get(member)
+    for volume in (place or {}).get("volumes") or ():
+        template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
+        if template:
+            yield template

@@ -1,0 +1,256 @@
+"""An object as it is called in another namespace: its own, and every place where it names one.
+
+What is certain is changed: fields that can hold nothing but a namespace, and names that Kubernetes' own rules make of
+one. DNS names in texts (`db.shop.svc` in a variable) may mean anything: they are told, with their place.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from chalicelib.domain.objects import Body, ObjectKey, key_of
+
+#: Old name → new name.
+Names = Mapping[str, str]
+
+_NAME_LABEL = "kubernetes.io/metadata.name"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+#: Annotations that hold `namespace/name`.
+_QUALIFIED_ANNOTATIONS = ("cert-manager.io/inject-ca-from", "cert-manager.io/inject-ca-from-secret")
+#: What the group of all accounts of a namespace, and one account as a user, are called.
+_GROUP, _USER = "system:serviceaccounts:", "system:serviceaccount:"
+_DNS = re.compile(r"\.([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\.svc(?![-a-z0-9])")
+
+_ADMISSION = "admissionregistration.k8s.io"
+_GATEWAYS = "gateway.networking.k8s.io"
+_MONITORS = "monitoring.coreos.com"
+_RBAC = "rbac.authorization.k8s.io"
+
+_POD_SPECS: Mapping[tuple[str, str], str] = {
+    ("", "Pod"): "spec",
+    ("", "PodTemplate"): "template.spec",
+    ("", "ReplicationController"): "spec.template.spec",
+    ("apps", "DaemonSet"): "spec.template.spec",
+    ("apps", "Deployment"): "spec.template.spec",
+    ("apps", "ReplicaSet"): "spec.template.spec",
+    ("apps", "StatefulSet"): "spec.template.spec",
+    ("batch", "CronJob"): "spec.jobTemplate.spec.template.spec",
+    ("batch", "Job"): "spec.template.spec",
+}
+_TERMS = (
+    "affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[]",
+    "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[]",
+    "affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm",
+    "affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm",
+)
+
+#: Fields that hold the name of a namespace, by kind: `[]` after a member goes through a list.
+_FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("", "PersistentVolume"): ("spec.claimRef.namespace",),
+    ("", "PersistentVolumeClaim"): ("spec.dataSourceRef.namespace",),
+    ("", "Endpoints"): (
+        "subsets[].addresses[].targetRef.namespace",
+        "subsets[].notReadyAddresses[].targetRef.namespace",
+    ),
+    ("discovery.k8s.io", "EndpointSlice"): ("endpoints[].targetRef.namespace",),
+    ("apiregistration.k8s.io", "APIService"): ("spec.service.namespace",),
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): ("spec.conversion.webhook.clientConfig.service.namespace",),
+    (_ADMISSION, "MutatingWebhookConfiguration"): ("webhooks[].clientConfig.service.namespace",),
+    (_ADMISSION, "ValidatingWebhookConfiguration"): ("webhooks[].clientConfig.service.namespace",),
+    (_ADMISSION, "ValidatingAdmissionPolicyBinding"): ("spec.paramRef.namespace",),
+    (_ADMISSION, "MutatingAdmissionPolicyBinding"): ("spec.paramRef.namespace",),
+    ("networking.k8s.io", "IngressClass"): ("spec.parameters.namespace",),
+    (_GATEWAYS, "Gateway"): ("spec.listeners[].tls.certificateRefs[].namespace",),
+    (_GATEWAYS, "ReferenceGrant"): ("spec.from[].namespace",),
+    **{
+        (_GATEWAYS, f"{name}Route"): (
+            "spec.parentRefs[].namespace",
+            "spec.rules[].backendRefs[].namespace",
+            "spec.rules[].filters[].requestMirror.backendRef.namespace",
+        )
+        for name in ("GRPC", "HTTP", "TCP", "TLS", "UDP")
+    },
+    **{
+        (_MONITORS, kind): ("spec.namespaceSelector.matchNames[]",)
+        for kind in ("ServiceMonitor", "PodMonitor", "Probe")
+    },
+}
+#: Label selectors over namespaces, by kind.
+_SELECTORS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("networking.k8s.io", "NetworkPolicy"): (
+        "spec.ingress[].from[].namespaceSelector",
+        "spec.egress[].to[].namespaceSelector",
+    ),
+    (_ADMISSION, "MutatingWebhookConfiguration"): ("webhooks[].namespaceSelector",),
+    (_ADMISSION, "ValidatingWebhookConfiguration"): ("webhooks[].namespaceSelector",),
+    (_ADMISSION, "ValidatingAdmissionPolicy"): ("spec.matchConstraints.namespaceSelector",),
+    (_ADMISSION, "MutatingAdmissionPolicy"): ("spec.matchConstraints.namespaceSelector",),
+    (_ADMISSION, "ValidatingAdmissionPolicyBinding"): ("spec.matchResources.namespaceSelector",),
+    (_ADMISSION, "MutatingAdmissionPolicyBinding"): ("spec.matchResources.namespaceSelector",),
+    (_GATEWAYS, "Gateway"): ("spec.listeners[].allowedRoutes.namespaces.selector",),
+}
+for _kind, _place in _POD_SPECS.items():
+    _FIELDS[_kind] = tuple(f"{_place}.{term}.namespaces[]" for term in _TERMS)
+    _SELECTORS[_kind] = tuple(f"{_place}.{term}.namespaceSelector" for term in _TERMS)
+
+
+def moved_key(key: ObjectKey, names: Names) -> ObjectKey:
+    """What an object is called there. Cluster-scoped ones keep their name, but for the namespaces themselves."""
+    if key[:2] == ("", "Namespace"):
+        return key._replace(name=names.get(key.name, key.name))
+    return key._replace(namespace=names.get(key.namespace, key.namespace))
+
+
+def move(body: Body, names: Names) -> Body:
+    """`body` in another namespace. **Changes and returns the very body it is given.**
+
+    Moving there and back again is the identity, if no two namespaces come to the same name.
+    """
+    key, metadata = key_of(body), body["metadata"]
+    kind = (key.group, key.kind)
+    if kind == ("", "Namespace"):
+        _exchange(metadata, "name", names)
+        _exchange(metadata.get("labels"), _NAME_LABEL, names)
+    elif "namespace" in metadata:
+        _exchange(metadata, "namespace", names)
+    for path in _FIELDS.get(kind, ()):
+        _at(body, path.split("."), lambda holder, member: _exchange(holder, member, names))
+    for path in _SELECTORS.get(kind, ()):
+        _at(body, path.split("."), lambda holder, member: _selector(holder[member], names))
+    _subjects(body, key, names)
+    if kind == ("", "Service"):
+        _external_name(body.get("spec"), names)
+    annotations = metadata.get("annotations") or {}
+    for name in _QUALIFIED_ANNOTATIONS:
+        namespace, slash, rest = str(annotations.get(name) or "").partition("/")
+        if slash and namespace in names:
+            annotations[name] = f"{names[namespace]}/{rest}"
+    if _LAST_APPLIED in annotations:
+        annotations[_LAST_APPLIED] = _moved_text(annotations[_LAST_APPLIED], names)
+    return body
+
+
+def mentions(body: Body, names: Names) -> Iterator[str]:
+    """Places (JSON Pointers) where a text has a DNS name of one of the namespaces: it still leads to the old one."""
+    kind = (body.get("apiVersion"), body.get("kind"))
+    for member, value in body.items():
+        if member == "metadata":
+            continue
+        encoded = kind == ("v1", "Secret") and member == "data"
+        yield from _texts(value, f"/{member}", names, encoded=encoded)
+
+
+def _texts(value: Any, place: str, names: Names, *, encoded: bool) -> Iterator[str]:
+    if isinstance(value, dict):
+        for member, inner in value.items():
+            escaped = str(member).replace("~", "~0").replace("/", "~1")
+            yield from _texts(inner, f"{place}/{escaped}", names, encoded=encoded)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _texts(inner, f"{place}/{number}", names, encoded=encoded)
+    elif isinstance(value, str):
+        text = _decoded(value) if encoded else value
+        if any(found in names for found in _DNS.findall(text)):
+            yield place
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode(errors="replace")
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _exchange(holder: Any, member: str | int, names: Names) -> None:
+    if isinstance(holder, dict) and member not in holder:
+        return
+    if holder is not None and isinstance(holder[member], str):
+        holder[member] = names.get(holder[member], holder[member])
+
+
+def _selector(selector: Any, names: Names) -> None:
+    if not isinstance(selector, dict):
+        return
+    _exchange(selector.get("matchLabels"), _NAME_LABEL, names)
+    for term in selector.get("matchExpressions") or ():
+        if term.get("key") == _NAME_LABEL and term.get("values"):
+            term["values"] = [names.get(value, value) for value in term["values"]]
+
+
+def _subjects(body: Body, key: ObjectKey, names: Names) -> None:
+    """Who is meant by a binding or a flow schema."""
+    if key.group == _RBAC:
+        for subject in body.get("subjects") or ():
+            _subject(subject, subject, names)
+    elif key[:2] == ("flowcontrol.apiserver.k8s.io", "FlowSchema"):
+        for rule in (body.get("spec") or {}).get("rules") or ():
+            for subject in rule.get("subjects") or ():
+                for member in ("serviceAccount", "group", "user"):
+                    _subject(subject, subject.get(member), names)
+
+
+def _subject(subject: dict[str, Any], named: dict[str, Any] | None, names: Names) -> None:
+    if named is None:
+        return
+    name = str(named.get("name") or "")
+    match subject.get("kind"):
+        case "ServiceAccount":
+            _exchange(named, "namespace", names)
+        case "Group" if name.startswith(_GROUP):
+            namespace = name.removeprefix(_GROUP)
+            named["name"] = _GROUP + names.get(namespace, namespace)
+        case "User" if name.startswith(_USER):
+            namespace, _, account = name.removeprefix(_USER).partition(":")
+            named["name"] = f"{_USER}{names.get(namespace, namespace)}:{account}"
+
+
+def _external_name(spec: dict[str, Any] | None, names: Names) -> None:
+    """The field holds a DNS name and nothing else: a Service's one is certain."""
+    parts = str((spec or {}).get("externalName") or "").split(".")
+    if spec is not None and len(parts) > 2 and parts[2] == "svc" and parts[1] in names:
+        spec["externalName"] = ".".join([parts[0], names[parts[1]], *parts[2:]])
+
+
+def _moved_text(text: str, names: Names) -> str:
+    """What `kubectl apply` remembers, moved too: it would compare with the old namespace else. In kubectl's own
+    form: compact, sorted, `<`, `>` and `&` escaped."""
+    try:
+        applied = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(applied, dict) or not isinstance(applied.get("metadata"), dict):
+        return text
+    before = json.dumps(applied, sort_keys=True)
+    after = move(applied, names)
+    if json.dumps(after, sort_keys=True) == before:
+        return text
+    written = json.dumps(after, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    for character in "<>&":
+        written = written.replace(character, f"\\u{ord(character):04x}")
+    return written + "\n" if text.endswith("\n") else written
+
+
+def _at(body: Any, path: Sequence[str], act: Callable[[Any, Any], None]) -> None:
+    """Call `act` with what holds each value at a path, and the member or number by which it does."""
+    if not isinstance(body, dict):
+        return
+    member, rest = path[0].removesuffix("[]"), path[1:]
+    found = body.get(member)
+    if found is None:
+        return
+    if not path[0].endswith("[]"):
+        if rest:
+            _at(found, rest, act)
+        else:
+            act(body, member)
+    elif isinstance(found, list):
+        for number, each in enumerate(found):
+            if rest:
+                _at(each, rest, act)
+            else:
+                act(found, number)

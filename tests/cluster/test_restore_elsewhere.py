@@ -1,0 +1,174 @@
+"""A version restored into another namespace of its own cluster: a copy that works by itself, beside an original that
+nobody touched."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.operation import State
+from tests.harness.errors import ApiError
+from tests.support.scene import Scene, open_scene
+
+pytestmark = pytest.mark.cluster
+
+APP = """
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: web}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, labels: {tier: front}}
+data: {database: "db.NS.svc.cluster.local", colour: blue}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: password}
+stringData: {word: hidden}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: NodePort, selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: alias}
+spec: {type: ExternalName, externalName: web.NS.svc.cluster.local}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader}
+rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects: [{kind: ServiceAccount, name: web, namespace: NS}, {kind: Group, name: "system:serviceaccounts:NS"}]
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: own}
+spec:
+  podSelector: {}
+  ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NS}}}]}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      serviceAccountName: web
+      containers: [{name: web, image: registry.invalid/web:1, envFrom: [{configMapRef: {name: settings}}]}]
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], storageClassName: none-such, resources: {requests: {storage: 1Mi}}}
+"""
+
+
+@pytest.fixture
+def scene(control_plane) -> Iterator[Scene]:
+    with open_scene(control_plane, APP) as opened:
+        yield opened
+
+
+@pytest.fixture
+def copy(control_plane) -> Iterator[str]:
+    """The name of a namespace that is not there yet."""
+    name = f"copy-{secrets.token_hex(3)}"
+    yield name
+    if control_plane.api.exists(f"/api/v1/namespaces/{name}"):
+        with contextlib.suppress(ApiError):  # it is on its way out already
+            control_plane.api.delete(f"/api/v1/namespaces/{name}")
+
+
+def there(scene: Scene, namespace: str) -> dict[str, Any]:
+    """What is in another namespace, of the kinds that were made here."""
+    own, scene.namespace = scene.namespace, namespace
+    try:
+        return scene.look()
+    finally:
+        scene.namespace = own
+
+
+def raw(scene: Scene) -> dict[str, Any]:
+    """Every object of the original, with its resourceVersion: a write of any kind would show."""
+    found = {}
+    for head in scene._used.values():
+        for body in scene.api.get(scene.kinds.path(head, scene.namespace))["items"]:
+            # Controllers go on writing the status of what they care for.
+            body.pop("status", None)
+            if head["kind"] == "Deployment":
+                body["metadata"].pop("resourceVersion")
+                body["metadata"].pop("managedFields")
+            found[f"{head['kind']}/{body['metadata']['name']}"] = body
+    return found
+
+
+def test_a_copy_is_made_in_another_namespace_and_the_original_is_not_touched(scene: Scene, copy: str) -> None:
+    version, before = scene.backup(), raw(scene)
+    into = {scene.namespace: copy}
+    restored = scene.restore_well(version, namespaces=into)
+    assert raw(scene) == before
+    made = there(scene, copy)
+    assert made.keys() == scene.look().keys()
+    subjects = made["RoleBinding/reader"]["subjects"]
+    assert subjects[0]["namespace"] == copy
+    assert subjects[1]["name"] == f"system:serviceaccounts:{copy}"
+    peer = made["NetworkPolicy/own"]["spec"]["ingress"][0]["from"][0]
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": copy}
+    assert made["Service/alias"]["spec"]["externalName"] == f"web.{copy}.svc.cluster.local"
+    own = scene.get("Service/web")["spec"]
+    assert made["Service/web"]["spec"]["clusterIP"] != own["clusterIP"]
+    assert made["Service/web"]["spec"]["ports"][0]["nodePort"] != own["ports"][0]["nodePort"]
+    assert made["ConfigMap/settings"]["data"] == scene.get("ConfigMap/settings")["data"]
+    assert restored.operation.outcome["destination"]["namespaces"] == into
+    # The application itself is where it was.
+    assert scene.repository.applications.get(scene.application.id).current_version == version
+    assert all(f"/{scene.namespace}/" not in write for write in restored.writes)
+
+
+def test_a_text_that_names_the_old_namespace_is_told_with_its_place(scene: Scene, copy: str) -> None:
+    version = scene.backup()
+    plan = scene.plan(version, namespaces={scene.namespace: copy})
+    said = [warning for warning in plan.warnings if "DNS names" in warning]
+    assert f"ConfigMap {scene.namespace}/settings /data/database" in said[0]
+    assert {action.object.namespace for action in plan.actions} <= {"", copy}
+
+
+def test_an_undo_takes_the_copy_away_and_an_undo_of_it_brings_it_back(scene: Scene, copy: str) -> None:
+    version, before = scene.backup(), raw(scene)
+    restored = scene.restore_well(version, namespaces={scene.namespace: copy})
+    made = there(scene, copy)
+    undone = scene.undo_well(restored)
+    assert there(scene, copy) == {}
+    assert raw(scene) == before
+    again = scene.undo(undone)
+    assert again.state is State.FAILED or there(scene, copy).keys() == made.keys()
+
+
+def test_merge_is_the_default_elsewhere_and_exact_deletes_only_there(scene: Scene, copy: str) -> None:
+    version, before = scene.backup(), raw(scene)
+    into = {scene.namespace: copy}
+    scene.restore_well(version, namespaces=into)
+    api = scene.api
+    extra = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "extra"}}
+    api.post(f"/api/v1/namespaces/{copy}/configmaps", extra)
+    api.patch(f"/api/v1/namespaces/{copy}/configmaps/settings", {"data": {"colour": "red"}})
+    merged = scene.restore_well(version, namespaces=into)
+    assert merged.outcomes() == {"ConfigMap/settings": "update"}
+    exact = scene.restore_well(version, namespaces=into, mode="exact")
+    assert exact.outcomes() == {"ConfigMap/extra": "delete"}
+    assert raw(scene) == before
