@@ -1,0 +1,110 @@
+"""Requests, answers, request keys and the default policy, on each storage."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.document.backup import Keep
+from chalicelib.domain.errors import Damaged, NotFound
+from chalicelib.domain.ids import new_id
+from chalicelib.domain.policy import BackupPolicy
+from chalicelib.store import layout
+from chalicelib.store.inbox import Inbox
+from chalicelib.store.repository import Repository
+from tests.contract.store.places import Place
+from tests.contract.store.samples import AT, PASSPHRASE, made_repository
+
+NAMES = ["requests/a.json", "requests/b/c d.json", "requests/ü+%20.json"]
+
+
+def test_a_request_waits_until_it_is_answered(place: Place) -> None:
+    inbox = Inbox(place.backend())
+    assert list(inbox.waiting()) == []
+    for name in [*NAMES, "requests/other.txt"]:
+        place.write(name, b"{}")
+    assert {listed.key for listed in inbox.waiting()} == set(NAMES)
+    inbox.answer(NAMES[1], {"accepted": True})
+    assert {listed.key for listed in inbox.waiting()} == {NAMES[0], NAMES[2]}
+    assert Inbox(place.backend()).answered(NAMES[1]) == {"accepted": True}
+    assert inbox.answered(NAMES[0]) is None
+
+
+def test_the_size_of_a_request_is_known_without_reading_it(place: Place) -> None:
+    inbox = Inbox(place.backend())
+    place.write("requests/a.json", b"x" * 70_000)
+    place.write("requests/a.json.json", b"x")
+    assert inbox.size("requests/a.json") == 70_000
+    assert inbox.size("requests/a") is None
+    assert inbox.read("requests/b.json") is None
+
+
+def test_the_last_answer_counts_and_the_same_one_is_not_written_again(place: Place) -> None:
+    inbox = Inbox(place.backend())
+    states: list[dict[str, Any]] = [{"state": "queued"}, {"state": "running"}, {"state": "succeeded"}]
+    for state in states:
+        inbox.answer(NAMES[0], state)
+        assert inbox.answered(NAMES[0]) == state
+    before = place.backend().get("responses/a.json")
+    inbox.answer(NAMES[0], states[-1])
+    after = place.backend().get("responses/a.json")
+    assert before is not None
+    assert after is not None
+    assert before.etag == after.etag
+
+
+def test_many_who_answer_at_once_agree_on_one_whole_answer(real_place: Place) -> None:
+    answers = [{"operation": f"op-{number}", "padding": "x" * 2000} for number in range(6)]
+    threads = [
+        threading.Thread(target=Inbox(real_place.backend()).answer, args=(NAMES[0], answer)) for answer in answers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Inbox(real_place.backend()).answered(NAMES[0]) in answers
+
+
+def test_an_answer_that_cannot_be_read_is_told_and_can_be_written_anew(place: Place) -> None:
+    place.write("responses/a.json", b"spoiled")
+    inbox = Inbox(place.backend())
+    with pytest.raises(Damaged, match=r"responses/a\.json"):
+        inbox.answered(NAMES[0])
+    inbox.answer(NAMES[0], {"accepted": True})
+    assert inbox.answered(NAMES[0]) == {"accepted": True}
+
+
+def another(place: Place) -> Repository:
+    backend = place.backend()
+    return Repository.on(backend, backend, [PASSPHRASE])
+
+
+def test_a_key_is_kept_encrypted_opened_elsewhere_and_revoked_for_good(place: Place) -> None:
+    keys, identifier = made_repository(place).request_keys, new_id("key", AT)
+    keys.create(identifier, "pipeline", "the secret", AT, "admin")
+    assert b"the secret" not in place.read(layout.request_key(identifier))
+    elsewhere = another(place).request_keys
+    assert elsewhere.secret(elsewhere.get(identifier)) == "the secret"
+    assert [key.name for key in elsewhere.list()] == ["pipeline"]
+    first = elsewhere.revoke(identifier, AT, "admin")
+    assert keys.revoke(identifier, AT, "somebody else") == first
+    assert keys.get(identifier).revoked_by == "admin"
+    with pytest.raises(NotFound):
+        keys.revoke(new_id("key", AT), AT, "admin")
+
+
+def test_a_secret_that_was_moved_to_another_key_does_not_open(place: Place) -> None:
+    keys = made_repository(place).request_keys
+    one = keys.create(new_id("key", AT), "one", "secret of one", AT, "admin")
+    other = keys.create(new_id("key", AT), "other", "secret of the other", AT, "admin")
+    with pytest.raises(Damaged):
+        keys.secret(one.model_copy(update={"sealed": other.sealed}))
+
+
+def test_the_default_is_none_until_it_is_set_and_the_same_for_everybody_then(place: Place) -> None:
+    policies = made_repository(place).policies
+    assert policies.read() == BackupPolicy()
+    policies.update(lambda found: found.model_copy(update={"every_seconds": 600, "keep": Keep(last=3)}))
+    assert another(place).policies.read() == BackupPolicy(every_seconds=600, keep=Keep(last=3))
