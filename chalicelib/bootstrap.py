@@ -93,6 +93,7 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     from chalicelib.services.operations import Operations
     from chalicelib.services.request_keys import RequestKeys
     from chalicelib.services.requests import Requests
+    from chalicelib.services.sweeping import Sweeping
     from chalicelib.services.versions import Versions
 
     sessions = Clusters(repository, settings.kubeconfig, Eks())
@@ -125,7 +126,7 @@ def assemble(repository: Repository, settings: Settings) -> Services:
         clusters=clusters,
         documents=documents,
         engine=engine,
-        sweeps=sweeps,
+        sweeping=Sweeping(repository, sweeps),
         queued=settings.queue_url is not None,
     )
 

@@ -193,13 +193,12 @@ class DirectGateway:
 
     def sweep(self, application: str, *, at_once: bool) -> Json:
         """Sweep an application, and wait until that has ended."""
-        with _translated():
-            started = self._services.sweeps.start(application, self._asker.name, at_once=at_once)
-        operation = self.operation(started.id)
+        query = self._model("SweepQuery", {"now": at_once})
+        operation = self._ask(self._services.sweeping.sweep, application, query)
         with self.attend(operation):
             while not operation["finishedAt"]:
                 time.sleep(_PAUSE / 2)
-                operation = self.operation(started.id)
+                operation = self.operation(operation["id"])
         return operation
 
     # Documents and clusters

@@ -9,7 +9,6 @@ from chalicelib.services.access import Access
 
 if TYPE_CHECKING:
     from chalicelib.engine.engine import Engine
-    from chalicelib.engine.sweeps import Sweeps
     from chalicelib.services.applications import Applications
     from chalicelib.services.automatic import Automatic
     from chalicelib.services.clusters import RegisteredClusters
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from chalicelib.services.operations import Operations
     from chalicelib.services.request_keys import RequestKeys
     from chalicelib.services.requests import Requests
+    from chalicelib.services.sweeping import Sweeping
     from chalicelib.services.versions import Versions
 
 
@@ -34,6 +34,6 @@ class Services:
     clusters: RegisteredClusters
     documents: Documents
     engine: Engine
-    sweeps: Sweeps
+    sweeping: Sweeping
     #: Whether workers are woken through a queue: then whoever finds work sends a message, and does none of it.
     queued: bool = False

@@ -181,6 +181,12 @@ class DeletionQuery(Request):
     keep_versions: bool = Field(False, description="Leave the versions in the repository.")
 
 
+class SweepQuery(Request):
+    """Of `POST /app/sweep/{id}`."""
+
+    now: bool = Field(False, description="Also what is younger than the time of grace.")
+
+
 class PageQuery(Request):
     """Of a list."""
 

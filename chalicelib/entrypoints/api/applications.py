@@ -15,6 +15,7 @@ from chalicelib.services.models import (
     PageQuery,
     StatusQuery,
     StatusView,
+    SweepQuery,
 )
 
 api = Api(__name__)
@@ -79,3 +80,9 @@ def get_status(call: Call[None, StatusQuery], application: str) -> StatusView:
 def start_backup(call: Call[BackupRequest, None]) -> OperationView:
     """Start a backup of an application."""
     return call.services.versions.backup(call.asker, call.body)
+
+
+@api.route("/app/sweep/{id}", method="POST", query=SweepQuery, answer=OperationView, starts_operation=True)
+def sweep_application(call: Call[None, SweepQuery], application: str) -> OperationView:
+    """Remove what no version needs any more. The service does so by itself; this is for when space is short."""
+    return call.services.sweeping.sweep(call.asker, application, call.query)

@@ -12,6 +12,7 @@ from chalicelib.domain.operation import State
 from chalicelib.services.models import (
     BackupRequest,
     RestoreRequest,
+    SweepQuery,
     VersionChange,
     VersionDeletionQuery,
     VersionQuery,
@@ -261,3 +262,31 @@ def test_an_unknown_version_is_not_found_and_a_wrong_id_is_malformed(built: Hous
         built.services.versions.get(built.asker, VersionQuery(version_id=new_id("ver", NOON)))
     with pytest.raises(Malformed):
         built.services.versions.get(built.asker, VersionQuery(version_id="../../vault/keys/1"))
+
+
+def test_a_version_that_is_being_deleted_cannot_be_held_any_more(built: House) -> None:
+    application = built.registered()
+    version = built.version(application)
+    notes = built.repository.notes
+    notes.update(application, version, lambda note: note.model_copy(update={"ending": True}))
+    query = VersionQuery(version_id=version)
+    with pytest.raises(Conflict, match="too late to hold"):
+        built.services.versions.update(built.asker, query, VersionChange(hold=True))
+    assert not notes.get(application, version).hold
+    assert built.services.versions.update(built.asker, query, VersionChange(comment="farewell")).comment == "farewell"
+
+
+def test_deleting_a_version_asks_for_a_sweep(built: House) -> None:
+    application = built.registered()
+    version = built.version(application)
+    built.services.versions.delete(built.asker, VersionDeletionQuery(version_id=version, force=True))
+    due = [entry.reason for entry in built.repository.wake.due(built.repository.now())]
+    assert due == ["sweep-later"]
+
+
+def test_a_sweep_can_be_asked_for_by_hand(built: House) -> None:
+    application = built.registered()
+    started = built.services.sweeping.sweep(built.asker, application, SweepQuery(now=True))
+    assert (started.kind, started.requested_by, started.arguments["graceSeconds"]) == ("sweep", "admin", 0)
+    with pytest.raises(NotFound):
+        built.services.sweeping.sweep(built.asker, new_id("app", NOON), SweepQuery())
