@@ -62,6 +62,27 @@ def test_what_is_needed_comes_first_and_goes_last(first: str, then: str) -> None
     assert ordered(action(then), action(first)) == [first, then]
 
 
+_WORKLOADS = (
+    "Pod",
+    "Deployment",
+    "ReplicationController",
+    "ReplicaSet",
+    "StatefulSet",
+    "DaemonSet",
+    "CronJob",
+    "Job",
+)
+
+
+@pytest.mark.parametrize("workload", _WORKLOADS)
+@pytest.mark.parametrize(
+    "needed",
+    ["PersistentVolumeClaim", "ServiceAccount", "Secret", "ConfigMap", "LimitRange", "ResourceQuota", "Endpoints"],
+)
+def test_every_workload_comes_after_all_it_may_need(needed: str, workload: str) -> None:
+    assert ordered(action(workload), action(needed)) == [needed, workload]
+
+
 @pytest.mark.parametrize("kind", ["ConfigMap", "Secret", "Service", "ServiceAccount", "RoleBinding"])
 def test_what_running_workloads_may_need_is_deleted_after_they_were_changed(kind: str) -> None:
     assert ordered(action(kind, verb=Verb.DELETE), action("Deployment", verb=Verb.UPDATE)) == ["Deployment", kind]
