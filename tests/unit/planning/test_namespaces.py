@@ -1,0 +1,201 @@
+"""Every place where an object names a namespace is changed with it, and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.objects import ObjectKey
+from chalicelib.planning.namespaces import mentions, move, moved_key
+from chalicelib.planning.normalise import copy_of
+
+THERE = {"shop": "copy"}
+BACK = {"copy": "shop"}
+
+_OWN = {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}
+_LISTED = {
+    "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["shop", "infra"]}]
+}
+_TERM = {"topologyKey": "zone", "namespaces": ["shop", "infra"], "namespaceSelector": _OWN}
+_POD = {
+    "containers": [{"name": "web", "image": "web"}],
+    "affinity": {
+        "podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": _TERM}]},
+        "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_TERM]},
+    },
+}
+_SERVICE = {"service": {"name": "hook", "namespace": "shop"}}
+_ACCOUNT = {"kind": "ServiceAccount", "name": "web", "namespace": "shop"}
+_OTHER = {"kind": "ServiceAccount", "name": "agent", "namespace": "infra"}
+_GROUP = {"kind": "Group", "name": "system:serviceaccounts:shop"}
+_USER = {"kind": "User", "name": "system:serviceaccount:shop:web"}
+_APPLIED = (
+    '{"apiVersion":"v1","data":{"a":"\\u003cshop\\u003e"},"kind":"ConfigMap",'
+    '"metadata":{"name":"a","namespace":"shop"}}\n'
+)
+
+
+def body(kind: str, version: str = "v1", *, metadata: dict[str, Any] | None = None, **members: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": "one", "namespace": "shop", **(metadata or {})},
+        **copy_of(members),
+    }
+
+
+ADMISSION = "admissionregistration.k8s.io/v1"
+RBAC = "rbac.authorization.k8s.io/v1"
+#: What it is → an object, and how many times it names the namespace beside its own place.
+NAMING = {
+    "an object's own": (body("ConfigMap"), 0),
+    "accounts of a RoleBinding": (body("RoleBinding", RBAC, subjects=[_ACCOUNT, _OTHER, _GROUP, _USER]), 3),
+    "accounts of a ClusterRoleBinding": (body("ClusterRoleBinding", RBAC, subjects=[_ACCOUNT, _OTHER, _GROUP]), 2),
+    "a webhook's server": (
+        body("ValidatingWebhookConfiguration", ADMISSION, webhooks=[{"clientConfig": _SERVICE}]),
+        1,
+    ),
+    "a webhook's namespaces": (
+        body("MutatingWebhookConfiguration", ADMISSION, webhooks=[{"namespaceSelector": _LISTED}]),
+        1,
+    ),
+    "an APIService's server": (body("APIService", "apiregistration.k8s.io/v1", spec=_SERVICE), 1),
+    "a definition's converter": (
+        body(
+            "CustomResourceDefinition",
+            "apiextensions.k8s.io/v1",
+            spec={"conversion": {"strategy": "Webhook", "webhook": {"clientConfig": _SERVICE}}},
+        ),
+        1,
+    ),
+    "a volume's claim": (body("PersistentVolume", spec={"claimRef": {"name": "data", "namespace": "shop"}}), 1),
+    "peers of a NetworkPolicy": (
+        body(
+            "NetworkPolicy",
+            "networking.k8s.io/v1",
+            spec={
+                "ingress": [{"from": [{"namespaceSelector": _OWN}]}],
+                "egress": [{"to": [{"namespaceSelector": _LISTED}, {"podSelector": {}}]}],
+            },
+        ),
+        2,
+    ),
+    "affinity of pods": (body("Deployment", "apps/v1", spec={"template": {"spec": _POD}}), 4),
+    "affinity of pods of a CronJob": (
+        body("CronJob", "batch/v1", spec={"jobTemplate": {"spec": {"template": {"spec": _POD}}}}),
+        4,
+    ),
+    "a monitor's namespaces": (
+        body(
+            "ServiceMonitor",
+            "monitoring.coreos.com/v1",
+            spec={"namespaceSelector": {"matchNames": ["shop", "infra"]}},
+        ),
+        1,
+    ),
+    "parameters of a policy": (
+        body("ValidatingAdmissionPolicyBinding", ADMISSION, spec={"paramRef": {"name": "p", "namespace": "shop"}}),
+        1,
+    ),
+    "an alias of a Service": (body("Service", spec={"externalName": "web.shop.svc.cluster.local"}), 1),
+    "accounts of a FlowSchema": (
+        body(
+            "FlowSchema",
+            "flowcontrol.apiserver.k8s.io/v1",
+            spec={
+                "rules": [
+                    {
+                        "subjects": [
+                            {"kind": "ServiceAccount", "serviceAccount": {"name": "web", "namespace": "shop"}},
+                            {"kind": "Group", "group": {"name": "system:serviceaccounts:shop"}},
+                        ]
+                    }
+                ]
+            },
+        ),
+        2,
+    ),
+    "routes of a Gateway": (
+        body(
+            "HTTPRoute",
+            "gateway.networking.k8s.io/v1",
+            spec={
+                "parentRefs": [{"name": "edge", "namespace": "infra"}],
+                "rules": [{"backendRefs": [{"name": "web", "namespace": "shop"}]}],
+            },
+        ),
+        1,
+    ),
+    "whose certificate is injected": (
+        body("Secret", metadata={"annotations": {"cert-manager.io/inject-ca-from": "shop/ca"}}),
+        1,
+    ),
+    "what kubectl remembers": (
+        body("ConfigMap", metadata={"annotations": {"kubectl.kubernetes.io/last-applied-configuration": _APPLIED}}),
+        1,
+    ),
+}
+
+
+def times(content: dict[str, Any], name: str) -> int:
+    """How often a name is in an object, its own place aside."""
+    rest = {**content, "metadata": {**content["metadata"], "namespace": ""}}
+    return json.dumps(rest).count(name)
+
+
+@pytest.mark.parametrize("what", NAMING)
+def test_every_name_of_the_namespace_is_changed(what: str) -> None:
+    original, naming = NAMING[what]
+    moved = move(copy_of(original), THERE)
+    assert moved["metadata"]["namespace"] == "copy"
+    assert times(moved, "copy") == naming
+    assert times(moved, "infra") == times(original, "infra")
+
+
+@pytest.mark.parametrize("what", NAMING)
+def test_moving_there_and_back_changes_nothing(what: str) -> None:
+    original, _ = NAMING[what]
+    assert move(move(copy_of(original), THERE), BACK) == original
+
+
+@pytest.mark.parametrize("what", NAMING)
+def test_who_names_another_namespace_is_left(what: str) -> None:
+    original, _ = NAMING[what]
+    assert move(copy_of(original), {"elsewhere": "there"}) == original
+
+
+def test_the_namespace_itself_and_its_label_are_changed() -> None:
+    labels = {"kubernetes.io/metadata.name": "shop", "team": "shop"}
+    original = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": labels}}
+    moved = move(copy_of(original), THERE)
+    assert moved["metadata"] == {
+        "name": "copy",
+        "labels": {"kubernetes.io/metadata.name": "copy", "team": "shop"},
+    }
+    assert move(moved, BACK) == original
+    assert moved_key(ObjectKey("", "Namespace", "", "shop"), THERE) == ObjectKey("", "Namespace", "", "copy")
+
+
+def test_namespaces_can_change_places() -> None:
+    swap = {"a": "b", "b": "a"}
+    binding = body("RoleBinding", RBAC, subjects=[{**_ACCOUNT, "namespace": name} for name in ("a", "b", "c")])
+    assert [subject["namespace"] for subject in move(binding, swap)["subjects"]] == ["b", "a", "c"]
+
+
+def test_texts_are_not_changed_but_their_places_are_told() -> None:
+    secret = base64.b64encode(b"postgres://db.shop.svc:5432").decode()
+    config = body(
+        "ConfigMap", data={"url": "http://db.shop.svc.cluster.local/x", "other": "db.shopping.svc", "a/b": "a.b"}
+    )
+    pods = {
+        "containers": [{"name": "web", "env": [{"name": "DB", "value": "db.shop.svc"}], "args": ["--x=y.shop.svc"]}]
+    }
+    deployment = body("Deployment", "apps/v1", spec={"template": {"spec": pods}})
+    assert move(copy_of(config), THERE)["data"] == config["data"]
+    assert list(mentions(config, THERE)) == ["/data/url"]
+    place = "/spec/template/spec/containers/0"
+    assert list(mentions(deployment, THERE)) == [f"{place}/env/0/value", f"{place}/args/0"]
+    assert list(mentions(body("Secret", data={"dsn": secret, "bad": "%%"}), THERE)) == ["/data/dsn"]
