@@ -174,7 +174,8 @@ def _page(page: Page, listing: Listing, request: ListRequest, listed: Listed, vi
         row = row_of(body, listing, ObjectKey(group, kind, namespace, name), visitor)
         if row is not None:
             listed.run.append(row)
-    listed.following = page.following
+    # The end is known with the last page: who is interrupted before it is told must not begin anew beside its rows.
+    listed.following, listed.ended = page.following, not page.following
 
 
 def row_of(body: Body, listing: Listing, key: ObjectKey, visitor: Visitor) -> Row | None:
