@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from localstack_client.session import Session
 
 from infra.local.stack import Made, create
-from tests.e2e.running import Service
+from tests.e2e.running import PROGRAM, Service
 from tests.harness.localstack import LocalStack
 
 #: Seconds between two looks into the wake index: a minute in AWS, and nobody wants to wait here.
@@ -48,9 +48,14 @@ class Stack:
 
     @contextmanager
     def serving(
-        self, directory: Path, kubeconfig: Path, settings: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        kubeconfig: Path,
+        settings: Mapping[str, str] | None = None,
+        program: str = PROGRAM,
     ) -> Iterator[Service]:
-        """A runner on this stack."""
+        """A runner on this stack, with its files in a new `directory` or an empty one."""
+        directory.mkdir(exist_ok=True)
         given = {
             **self.server.environment,
             **self.made.settings,
@@ -58,7 +63,7 @@ class Stack:
             "MAINSTAY_TICK_SECONDS": TICK,
             **(settings or {}),
         }
-        service = Service(directory / "data", kubeconfig, given)
+        service = Service(directory / "data", kubeconfig, given, program)
         try:
             yield service.start()
             service.stop()

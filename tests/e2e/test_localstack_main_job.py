@@ -13,12 +13,14 @@ from tests.e2e import shop
 from tests.e2e.aws import Stack
 from tests.e2e.running import Service
 from tests.harness.access import Access
+from tests.harness.api_proxy import api_behind_http_proxy
 from tests.harness.localstack import LocalStack
 
 pytestmark = pytest.mark.cluster
 
-#: Seconds of a turn: as long as a function may run, and so short that nothing is done in one.
-TURNS = {"one-turn": "", "many-turns": "0.6"}
+#: Seconds of a turn: as long as a function may run; and so short that, on a cluster that answers slowly, nothing that
+#: writes is done in one.
+TURNS = {"one-turn": "", "many-turns": "2"}
 MANY = 120
 
 
@@ -77,8 +79,11 @@ def running(
     stack = Stack(localstack)
     turn = TURNS[request.param]
     settings = {"MAINSTAY_TURN_SECONDS": turn, "MAINSTAY_MOST_TURNS": "500"}
-    with stack.serving(tmp_path_factory.mktemp("aws"), control_plane.kubeconfig, settings) as service:
-        yield stack, service, bool(turn)
+    with api_behind_http_proxy(control_plane) as (proxy, kubeconfig):
+        if turn:
+            proxy.delay("POST|PUT|PATCH|DELETE", r"/configmaps", seconds=0.3, times=None)
+        with stack.serving(tmp_path_factory.mktemp("aws"), kubeconfig, settings) as service:
+            yield stack, service, bool(turn)
 
 
 @pytest.fixture
@@ -122,7 +127,6 @@ def test_an_application_is_backed_up_broken_planned_restored_and_undone(scene: S
     assert scene.objects() == broken
     if scene.short:
         assert min(each["turns"] for each in (restored, undone)) > 1, [restored, undone]
-        assert made["turns"] + plan["turns"] > 0, [made, plan]
 
 
 def test_a_worker_killed_in_the_middle_of_a_restore_is_replaced_and_the_restore_is_finished(scene: Scene) -> None:
