@@ -183,7 +183,11 @@ def told(error: MainstayError, operation: str) -> OperationError:
 
 def give_up(repository: Repository, application: str, operation: str, error: MainstayError) -> Operation:
     """End an operation as it stands, without asking its flow: it cannot even be begun. `NotFound` or `Damaged` if
-    its document cannot be changed."""
+    its document cannot be changed. A version that it was about to seal is ended first: a worker that wakes late could
+    still write the manifest, when a sweep has taken what it names."""
+    draft = _unsealed(repository.operations.get(application, operation))
+    if draft is not None:
+        repository.versions(application).end(draft, "mainstay", f"its operation was given up: {error.code}")
     at = repository.now()
     said = told(error, operation).model_copy(update={"consequence": NOT_SETTLED})
 
@@ -193,6 +197,14 @@ def give_up(repository: Repository, application: str, operation: str, error: Mai
         return stored.model_copy(update={"state": State.FAILED, "finished_at": at, "error": said})
 
     return repository.operations.update(application, operation, change)
+
+
+def _unsealed(operation: Operation) -> str | None:
+    """The version that an operation was about to make, as far as its document knows."""
+    known = operation.checkpoint
+    if operation.kind is OperationKind.BACKUP:
+        return None if "sealed" in known else known.get("version")
+    return None if known.get("safetyVersion") else known.get("safetyDraft")
 
 
 def _may_pass(error: Exception) -> bool:

@@ -16,6 +16,7 @@ from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.domain.version import Manifest
 from chalicelib.engine.engine import Engine
 from chalicelib.engine.flows import FLOWS
+from chalicelib.engine.running import give_up
 from chalicelib.engine.sweeps import Keeping, Sweeps, sweep_later
 from chalicelib.engine.work import Next, Step, Work
 from chalicelib.store import condemned, layout
@@ -425,3 +426,30 @@ def _synthetic(house: House, seed: int, capture: Step = capture) -> Operation:
     started = house.start("backup", engine, seed=seed)
     engine.work(house.application)
     return house.get(started)
+
+
+def test_the_draft_of_an_operation_that_is_given_up_can_never_become_a_version(house: House) -> None:
+    """Its worker may wake later and write the manifest, when a sweep has taken what it names."""
+    target = version(house, "a")
+    manifest = stored(house, "b")
+    backup = house.start("backup")
+    restore = house.start("restore", version=target.version)
+    operations, application = house.repository.operations, house.application
+
+    def known(operation: Operation, **checkpoint: str) -> None:
+        operations.update(
+            application, operation.id, lambda found: found.model_copy(update={"checkpoint": checkpoint})
+        )
+
+    known(backup, version=manifest.version)
+    known(restore, version=target.version)
+    for each in (backup, restore):
+        give_up(house.repository, application, each.id, Conflict("It cannot be begun."))
+    versions = house.repository.versions(application)
+    with pytest.raises(Conflict, match="ended before"):
+        versions.seal(manifest)
+    assert list(versions.list()) == [target.version]
+    again = house.start("restore", version=target.version, again=True)
+    known(again, version=target.version, safetyDraft=manifest.version)
+    give_up(house.repository, application, again.id, Conflict("It cannot be begun."))
+    assert list(versions.list()) == [target.version]
