@@ -26,19 +26,22 @@ _INTERVAL = 1.0
 _GROUPS = {kind: group for group, kind in cluster_health.KINDS}
 
 
-def ready_then(manifest: Manifest | None) -> frozenset[ObjectKey]:
-    """The workloads that were ready when a version was made."""
-    seen = manifest.health if manifest is not None else ()
+def ready_then(manifest: Manifest, names: Mapping[str, str]) -> frozenset[ObjectKey]:
+    """The workloads that were ready when a version was made, with their namespaces by the names they get."""
     return frozenset(
-        ObjectKey(_GROUPS.get(each.kind, each.group), each.kind, each.namespace, each.name)
-        for each in seen
+        ObjectKey(_GROUPS.get(each.kind, each.group), each.kind, names.get(each.namespace, each.namespace), each.name)
+        for each in manifest.health
         if each.ready
     )
 
 
 def with_gates(plan: Plan, wanted: Wanted, rules: Rules, context: PlanContext) -> Plan:
-    """The plan, each action with what it awaits."""
-    ready = ready_then(wanted.manifest)
+    """The plan, each action with what it awaits. On the way back to a safety version nothing is waited for: it says
+    nothing of what was ready, and what was before was perhaps not."""
+    manifest = wanted.manifest
+    if manifest is None or manifest.purpose == "safety":
+        return plan
+    ready = ready_then(manifest, wanted.carrier.destination.names if wanted.carrier else {})
     seen = _look(plan.actions, wanted, ready) if ready else Seen()
     gated = gate(plan.actions, rules.after, ready, seen, context.resources)
     return plan.model_copy(

@@ -442,19 +442,17 @@ class _Planner:
     def look_for_deployers(self) -> None:
         """Note whose signs the objects bear that are written: of each kind and verb a few are looked at."""
         looked: Counter[tuple[str, str, str]] = Counter()
-        creates: list[IndexRow] = []
+        creates: set[ObjectKey] = set()
         others: list[ObjectKey] = []
-        missing = {hash(row.key): row for row, _ in self._missing}
         for action in self.actions:
             key = action.object.key
             if action.verb.writes and looked[(action.verb, *key[:2])] < _LOOKED_AT:
                 looked[(action.verb, *key[:2])] += 1
-                row = missing.get(hash(key)) if action.verb is Verb.CREATE else None
-                if row is not None:
-                    creates.append(row)
-                elif action.verb is not Verb.CREATE:
+                if action.verb is Verb.CREATE:
+                    creates.add(key)
+                else:
                     others.append(key)
-        for body in self._wanted(creates).values():
+        for body in self._wanted([row for row, _ in self._missing if row.key in creates]).values():
             self.deployed.add(body)
         for key in others:
             self.deployed.add(self.read_live(key))
