@@ -50,7 +50,10 @@ class Run:
         self._flow = flow
         self._terms = terms
         self._ended = ended
+        self._turn = work.budget
         work.yields = flow.yields
+        if turns.may_take_longer(work.operation):
+            work.budget = work.budget.whole
 
     def to_its_end(self) -> bool:
         """Do the steps; whether the operation ended. If not, it goes back into the line."""
@@ -125,6 +128,7 @@ class Run:
                 self._finish(outcome)
                 return
             work.advance(outcome)
+            work.budget = self._turn
 
     @rare_collections()
     def _step(self) -> Next | Finish:

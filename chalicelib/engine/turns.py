@@ -18,6 +18,9 @@ from chalicelib.domain.operation import Operation, State
 #: Turns in a row that got nowhere; fewer may be bad luck (a slow server, a start of the interpreter).
 _MOST_IDLE = 3
 
+#: After so many the next one may take all the time that its worker has, however long a turn is set to be.
+_PATIENT_AFTER = 2
+
 
 @dataclass(frozen=True, slots=True)
 class TurnTerms:
@@ -35,6 +38,12 @@ def counted(operation: Operation, *, moved: bool, began: datetime) -> dict[str, 
     if moved:
         return {"turns": turns, "idle_turns": 0, "idle_since": None}
     return {"turns": turns, "idle_turns": operation.idle_turns + 1, "idle_since": operation.idle_since or began}
+
+
+def may_take_longer(operation: Operation) -> bool:
+    """Whether its next turn ends with its worker's own time only: what cannot be divided may just need longer than a
+    turn is set to be."""
+    return operation.idle_turns >= _PATIENT_AFTER
 
 
 def exhausted(operation: Operation, at: datetime, terms: TurnTerms, waited_for: str = "") -> MainstayError | None:

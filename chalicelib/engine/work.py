@@ -61,7 +61,14 @@ _LATE = 0.8
 class Budget:
     """How long a worker may go on. It ends when its seconds are over, when `stop` is called or `stopped` is set."""
 
-    def __init__(self, seconds: float | None = None, stopped: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        seconds: float | None = None,
+        stopped: threading.Event | None = None,
+        whole: Budget | None = None,
+    ) -> None:
+        #: The budget that this is a turn of; itself, if of none. It is what the worker really has.
+        self.whole: Budget = whole or self
         self._began = time.monotonic()
         self._seconds = seconds
         self._stopped = stopped or threading.Event()
@@ -73,7 +80,7 @@ class Budget:
     def turn(self, seconds: float | None) -> Budget:
         """A budget of at most `seconds` from now on that ends with this one at the latest."""
         left = [each for each in (seconds, self._left) if each is not None]
-        return Budget(min(left) if left else None, self._stopped)
+        return Budget(min(left) if left else None, self._stopped, self.whole)
 
     @property
     def stopped(self) -> bool:
@@ -83,7 +90,9 @@ class Budget:
     @property
     def over(self) -> bool:
         """Whether to stop between two pieces of work."""
-        return self.stopped or (self._left is not None and self._left <= 0)
+        if self.stopped or (self.whole is not self and self.whole.over):
+            return True
+        return self._left is not None and self._left <= 0
 
     @property
     def late(self) -> bool:

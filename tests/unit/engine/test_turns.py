@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -195,6 +196,44 @@ def test_a_step_that_gets_nowhere_in_any_turn_is_given_up(house: House) -> None:
     assert done.error is not None
     assert "Step `two` got nowhere in" in done.error.message
     assert done.turns < 12
+
+
+def test_what_cannot_be_divided_may_at_last_take_longer_than_a_turn_is_set_to_be(house: House) -> None:
+    house.terms = TurnTerms(seconds=0.1)
+    house.engine = house.another()
+    seen: list[Budget] = []
+
+    def indivisible(work: Work) -> None:
+        for _ in range(8):
+            time.sleep(0.025)
+            work.pause()
+
+    house.scripts["backup.two"] = indivisible
+    house.scripts["backup.three"] = lambda work: seen.append(work.budget)
+    started = house.start("backup")
+    for _ in range(8):
+        house.tick(later=1)
+    done = house.get(started)
+    assert done.state is State.SUCCEEDED
+    assert house.happened.count("backup.two") == 4  # begun after another step, idle twice, and then through
+    assert seen[0].whole is not seen[0]  # the next step is in a turn again
+
+
+def test_no_turn_takes_longer_than_its_worker_has(house: House) -> None:
+    house.terms = TurnTerms(seconds=0.05)
+    house.engine = house.another()
+
+    def indivisible(work: Work) -> None:
+        for _ in range(8):
+            time.sleep(0.025)
+            work.pause()
+
+    house.scripts["backup.two"] = indivisible
+    started = house.start("backup")
+    for _ in range(4):
+        house.tick(later=1, budget=Budget(0.1))
+    assert house.get(started).state is State.QUEUED
+    assert house.get(started).idle_turns >= 3
 
 
 def test_a_step_that_gets_a_little_further_each_time_is_not_given_up(house: House) -> None:
