@@ -28,7 +28,7 @@ class Schedule(Part):
     every: Duration | None = Field(None, description="How often, at least a minute.")
     cron: Cron | None = Field(None, description="Five fields: minute, hour, day of month, month, day of week.")
     timezone: TimeZone | None = Field(None, description="Time zone of `cron` and `window`; UTC if not said.")
-    jitter: Duration | None = Field(None, description="Start at a random moment within this time.")
+    jitter: Duration | None = Field(None, description="Move every start by the application's own part of this time.")
     window: DailyWindow | None = Field(None, description="Start only between these times of day.")
 
     @model_validator(mode="after")
