@@ -95,7 +95,8 @@ class Noting:
         noted = self.noted.get(listing)
         if noted is None:
             return None
-        return {"references": [[*key, why] for key, why in noted.references.items()], "accounts": [*noted.accounts]}
+        references = [[*key, why] for key, why in noted.references.items()]
+        return {"references": references, "accounts": [list(key) for key in sorted(noted.accounts)]}
 
     def remember(self, listing: Listing, remembered: Any) -> None:
         """Note it again."""

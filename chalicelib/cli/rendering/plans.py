@@ -159,6 +159,9 @@ def _action(action: Json, look: Look, page: Page) -> Iterator[Text]:
     )
     for effect in action.get("effects") or []:
         yield from _wrapped(f"{page.marks.effect} {printable(effect)}", "      ", page, "italic")
+    for awaited in action.get("awaits") or []:
+        waits = f"Waits until {object_name(awaited['object'])} is ready ({awaited.get('reason') or 'as told'})."
+        yield from _wrapped(f"{page.marks.effect} {printable(waits)}", "      ", page, "italic")
 
 
 def _more(count: int, page: Page) -> Iterator[Text]:

@@ -152,6 +152,22 @@ def test_no_line_of_a_plan_is_wider_than_the_terminal(width: int) -> None:
         assert max(map(len, line.plain.splitlines() or [""])) <= width
 
 
+def test_a_plan_says_what_an_object_waits_for() -> None:
+    waits = {"object": fake.identity("StatefulSet", "db"), "required": True, "reason": "a rule of the document"}
+    action = fake.action("create", fake.identity("Deployment", "web"), "missing")
+    text = drawn(plan_lines(fake.plan(actions=[{**action, "awaits": [waits]}]), Page(80, UNICODE)))
+    assert "      ↳ Waits until StatefulSet shop/db is ready (a rule of the document).\n" in text
+
+
+def test_a_version_says_what_it_pulled_in_and_what_it_could_not() -> None:
+    gap = {"group": "", "kind": "PersistentVolume", "namespace": "", "status": 403, "message": "forbidden"}
+    version = fake.detail(fake.version(fake.NEW), unfollowed=[gap])
+    text = drawn(version_page(version, "shop", NOW, UNICODE, everything=False), width=100)
+    assert "Pulled in, because the application refers to it:" in text
+    assert "fast  storage class of PersistentVolumeClaim shop/data" in text
+    assert "PersistentVolume  forbidden" in text
+
+
 def test_a_cluster_cannot_write_on_the_terminal_through_a_plan() -> None:
     evil = "\x1b]0;owned\x07\x1b[2J"
     plan = fake.plan(
