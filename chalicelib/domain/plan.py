@@ -98,6 +98,16 @@ class Action(Stored):
     awaits: tuple[Awaited, ...] = ()
 
 
+class Place(Stored):
+    """Where a plan leads to, if not to where the application is."""
+
+    #: The id of another cluster.
+    cluster: str | None = None
+    #: Old name → new name.
+    namespaces: dict[str, str] = Field(default_factory=dict)
+    storage_classes: dict[str, str] = Field(default_factory=dict)
+
+
 class Plan(Stored):
     """The list of actions a restore will take. Objects that stay as they are are counted, not listed."""
 
@@ -105,6 +115,9 @@ class Plan(Stored):
     application: str
     version: str
     mode: str
+    destination: Place | None = None
+    #: What of the document the plan rests on: the section's name → a hash of it.
+    rests_on: dict[str, str] = Field(default_factory=dict)
     #: Every action but plain `keep`s, in the order of execution (wave, then key).
     actions: tuple[Action, ...] = ()
     counts: dict[str, int] = Field(default_factory=dict)

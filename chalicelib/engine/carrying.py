@@ -10,7 +10,7 @@ from typing import Protocol
 
 from chalicelib.domain.document.restore import Rewrite
 from chalicelib.domain.objects import ObjectKey
-from chalicelib.domain.plan import Plan, Verb
+from chalicelib.domain.plan import Place, Plan, Verb
 from chalicelib.domain.version import KindSummary, Manifest
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.wanted import Wanted
@@ -81,6 +81,13 @@ def _one_shape(session: ClusterSession, kind: KindSummary) -> bool:
     resource = session.discovery.resource_for(*_DEFINITION)
     body = session.objects.get(resource, "", f"{kind.plural}.{kind.group}") if resource is not None else None
     return body is not None and ((body.get("spec") or {}).get("conversion") or {}).get("strategy", "None") == "None"
+
+
+def place_of(there: Destination) -> Place | None:
+    """A destination as plans tell it; `None` for where the application is."""
+    if not there.elsewhere and not there.storage_classes:
+        return None
+    return Place(cluster=there.cluster, namespaces=dict(there.names), storage_classes=dict(there.storage_classes))
 
 
 def elsewhere_blockers(

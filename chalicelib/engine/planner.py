@@ -23,7 +23,7 @@ from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Plan
 from chalicelib.domain.version import Gap, IndexRow
-from chalicelib.engine.carrying import elsewhere_blockers, wanted_of
+from chalicelib.engine.carrying import elsewhere_blockers, place_of, wanted_of
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.dependents import Attached, RowsOnly, live_row, owners_of
 from chalicelib.engine.gates import with_gates
@@ -31,6 +31,7 @@ from chalicelib.engine.held import Held
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.reading import Row, read
+from chalicelib.engine.stale import rests_on
 from chalicelib.engine.strayed import add_pulled, add_strayed
 from chalicelib.engine.volumes import Volumes
 from chalicelib.engine.wanted import Wanted
@@ -223,6 +224,9 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
     )
     plan = with_gates(plan, wanted, rules, context)
     plan = elsewhere_blockers(plan, wanted, context, only)
+    plan = plan.model_copy(
+        update={"destination": place_of(target.destination), "rests_on": rests_on(ground.document)}
+    )
     return Planning(target, _with_unmet(plan, only), wanted)
 
 

@@ -38,6 +38,7 @@ from chalicelib.engine.ledger import Ledger, read_entries, state_of
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.planner import Target, context_of, make
 from chalicelib.engine.plans import read_plan_of, store_plan
+from chalicelib.engine.stale import refuse_if_stale
 from chalicelib.engine.volumes import settle_all
 from chalicelib.engine.work import Finish, Flow, Next, Step, Work
 from chalicelib.engine.writes import Writer
@@ -146,7 +147,7 @@ def plan(work: Work) -> Next:
         raise Conflict("The restore was not begun. " + " ".join(planning.plan.blockers))
     saved = work.operation.arguments.get("plan")
     if saved:
-        _refuse_if_stale(read_plan_of(work, saved), planning.plan)
+        refuse_if_stale(read_plan_of(work, saved), planning.plan)
     store_plan(work, planning.plan)
     known: dict[str, Any] = {
         "planFence": work.fence,
@@ -156,25 +157,6 @@ def plan(work: Work) -> Next:
     if planning.plan.empty:
         return Next("verify", known)
     return Next("safety", known)
-
-
-def _refuse_if_stale(saved: Plan, now: Plan) -> None:
-    def essence(of: Plan) -> dict[ObjectKey, tuple[Any, ...]]:
-        return {
-            action.object.key: (action.verb, action.live_uid, action.live_digest, action.wanted_digest)
-            for action in of.actions
-            if action.verb.writes
-        }
-
-    was, now_is = essence(saved), essence(now)
-    moved = sorted(key for key in was.keys() | now_is.keys() if was.get(key) != now_is.get(key))
-    if moved:
-        named = ", ".join(str(key) for key in moved[:10])
-        more = f" and {len(moved) - 10} more" if len(moved) > 10 else ""
-        raise Conflict(
-            f"The plan is stale: since it was made, {len(moved)} objects moved ({named}{more}). Make a new plan.",
-            details={"moved": [str(key) for key in moved[:1000]]},
-        )
 
 
 # ── safety version, state before ────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from chalicelib.domain.operation import OperationError, Progress
-from chalicelib.domain.plan import Action, Difference, Identity, ResultRow
+from chalicelib.domain.plan import Action, Difference, Identity, Place, ResultRow
 from chalicelib.domain.version import Gap, ImageSeen, KindSummary, Pulled
 
 
@@ -410,6 +410,7 @@ class PlanView(View):
     application: str
     version: str
     mode: str
+    destination: Place | None = Field(None, description="Where to; `null`: to where the application is.")
     empty: bool
     counts: dict[str, int]
     warnings: list[str]

@@ -127,6 +127,7 @@ def plan_view(operation: str, plan: Plan, start: int, limit: int, following: str
         application=plan.application,
         version=plan.version,
         mode=plan.mode,
+        destination=plan.destination,
         empty=plan.empty,
         counts=dict(plan.counts),
         warnings=list(plan.warnings),

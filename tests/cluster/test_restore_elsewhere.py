@@ -172,3 +172,117 @@ def test_merge_is_the_default_elsewhere_and_exact_deletes_only_there(scene: Scen
     exact = scene.restore_well(version, namespaces=into, mode="exact")
     assert exact.outcomes() == {"ConfigMap/extra": "delete"}
     assert raw(scene) == before
+
+
+# ── changed on the way ──────────────────────────────────────────────────────────────────────────────────────
+
+STATE = "objects: [{namespaces: [NS]}]"
+FRONT = "rewrite: [{match: {labels: tier=front}, mergePatch: {data: {colour: green}}}]"
+REPLICAS = (
+    "rewrite: [{match: {kind: Deployment}, jsonPatch: [{op: test, path: /spec/replicas, value: 1}, "
+    "{op: replace, path: /spec/replicas, value: 0}]}]"
+)
+
+
+def test_rewrites_change_what_is_restored_and_nothing_is_left_to_do_then(scene: Scene, copy: str) -> None:
+    version, before = scene.backup(), raw(scene)
+    scene.describe(STATE, FRONT)
+    scene.restore_well(version, namespaces={scene.namespace: copy})
+    assert there(scene, copy)["ConfigMap/settings"]["data"]["colour"] == "green"
+    assert raw(scene) == before
+
+
+def test_rewrites_change_a_restore_in_place_too_and_an_undo_brings_back_what_was(scene: Scene) -> None:
+    version, before = scene.backup(), scene.look()
+    scene.describe(STATE, REPLICAS)
+    restored = scene.restore_well(version)
+    assert restored.outcomes() == {"Deployment/web": "update"}
+    assert scene.get("Deployment/web")["spec"]["replicas"] == 0
+    scene.undo_well(restored)
+    assert scene.look() == before
+
+
+def test_a_rewrite_that_does_not_fit_stops_the_restore_before_anything_is_written(scene: Scene, copy: str) -> None:
+    version = scene.backup()
+    scene.describe(STATE, "rewrite: [{match: {kind: Service}, jsonPatch: [{op: remove, path: /spec/none}]}]")
+    refused = scene.restore(version, namespaces={scene.namespace: copy})
+    assert (refused.state, refused.writes) == (State.FAILED, [])
+    assert f"Rewrite 1 of the document does not fit Service {scene.namespace}/" in refused.message
+    assert not scene.api.exists(f"/api/v1/namespaces/{copy}")
+
+
+def test_a_rewrite_that_means_nothing_is_told(scene: Scene) -> None:
+    version = scene.backup()
+    scene.describe(STATE, "rewrite: [{match: {name: nobody}, mergePatch: {data: {a: b}}}]")
+    assert "Rewrite 1 of the document (name nobody) means no object of the version." in scene.plan(version).warnings
+
+
+def test_claims_get_the_storage_class_that_is_named_for_theirs_if_it_is_there(scene: Scene, copy: str) -> None:
+    version, into = scene.backup(), {scene.namespace: copy}
+    missing = scene.restore(version, namespaces=into, storageClasses={"none-such": f"{copy}-missing"})
+    assert (missing.state, missing.writes) == (State.FAILED, [])
+    assert f"There is no StorageClass {copy}-missing" in missing.message
+    path = "/apis/storage.k8s.io/v1/storageclasses"
+    scene.api.post(path, {"metadata": {"name": copy}, "provisioner": "scene.test/none"})
+    try:
+        scene.describe(STATE, f"storageClasses: {{none-such: {copy}}}")
+        scene.restore_well(version, namespaces=into)
+        assert there(scene, copy)["PersistentVolumeClaim/data"]["spec"]["storageClassName"] == copy
+        # In place the document's classes mean nothing.
+        assert scene.restore_well(version).writes == []
+    finally:
+        scene.api.delete(f"{path}/{copy}")
+
+
+# ── what belongs to the whole cluster ───────────────────────────────────────────────────────────────────────
+
+CLUSTER_WIDE = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: NS-lister, labels: {of: NS}}
+rules: [{apiGroups: [""], resources: [nodes], verbs: [list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: NS-lister, labels: {of: NS}}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: NS-lister}
+subjects: [{kind: ServiceAccount, name: web, namespace: NS}]
+"""
+CLUSTER_STATE = "objects: [{namespaces: [NS]}, {kinds: [ClusterRole, ClusterRoleBinding], labels: 'of=NS'}]"
+
+
+def test_a_copy_gets_a_binding_of_its_own_and_the_originals_stays(scene: Scene, copy: str) -> None:
+    scene.describe(CLUSTER_STATE)
+    bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    try:
+        scene.make(CLUSTER_WIDE)
+        version, own = scene.backup(), scene.api.get(f"{bindings}/{scene.namespace}-lister")
+        restored = scene.restore_well(version, namespaces={scene.namespace: copy})
+        assert scene.api.get(f"{bindings}/{scene.namespace}-lister") == own
+        made = scene.api.get(f"{bindings}/{scene.namespace}-lister-{copy}")
+        assert made["subjects"] == [{"kind": "ServiceAccount", "name": "web", "namespace": copy}]
+        assert "ClusterRole/NS-lister" not in restored.outcomes()
+        scene.undo_well(restored)
+        assert not scene.api.exists(f"{bindings}/{scene.namespace}-lister-{copy}")
+        assert scene.api.get(f"{bindings}/{scene.namespace}-lister") == own
+    finally:
+        for path in (bindings, "/apis/rbac.authorization.k8s.io/v1/clusterroles"):
+            scene.api.delete(f"{path}?labelSelector=of={scene.namespace}")
+
+
+# ── saved plans ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_saved_plan_for_elsewhere_is_applied_as_shown_and_refused_if_the_document_changed(
+    scene: Scene, copy: str
+) -> None:
+    version, into = scene.backup(), {scene.namespace: copy}
+    plan = scene.run("plan", version=version, namespaces=into)
+    scene.describe(STATE, FRONT)
+    stale = scene.restore(version, plan=plan.id, namespaces=into)
+    assert (stale.state, stale.writes) == (State.FAILED, [])
+    assert f"ConfigMap {copy}/settings" in stale.message
+    assert "The document's `restore.rewrite` changed since." in stale.message
+    scene.describe(STATE)
+    applied = scene.restore_well(version, plan=plan.id, namespaces=into)
+    assert applied.operation.outcome["counts"] == plan.outcome["counts"]

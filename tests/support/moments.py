@@ -117,6 +117,8 @@ class _WatchedClusters(Clusters):
         self._watch = watch
 
     def _client(self, record: ClusterRecord) -> Client:
+        if record.source == "stored":
+            return super()._client(record)
         with _clients_lock:
             if self._path not in _clients:
                 _clients[self._path] = Client(self.connection_of(record), 64)

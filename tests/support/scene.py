@@ -185,6 +185,14 @@ class Scene:
     def _where(self, body: Body) -> str:
         return str(body["metadata"].get("namespace") or self.namespace)
 
+    def register(self, cluster: Access) -> str:
+        """Register another cluster; its id."""
+        now = self.repository.now()
+        record = ClusterRecord(id=new_id("cl", now), name="there", source="stored", created_at=now, updated_at=now)
+        self.repository.clusters.create(record)
+        self.repository.clusters.set_credentials(record.id, cluster.kubeconfig.read_bytes())
+        return record.id
+
     # ── what is there ───────────────────────────────────────────────────────────────────────────────────
 
     def look(self, *, owned: bool = False) -> dict[str, Body]:

@@ -8,6 +8,7 @@ import click
 
 from chalicelib.cli.agreement import agree
 from chalicelib.cli.command import command
+from chalicelib.cli.commands.destination import destination, elsewhere, told
 from chalicelib.cli.commands.names import OPERATION, application_argument, version_argument
 from chalicelib.cli.endings import conclude
 from chalicelib.cli.exits import Exit, exit_of_operation
@@ -60,6 +61,7 @@ _all = click.option("--all", "everything", is_flag=True, help="Every object and 
         ("Back to the newest good version", "{program} plan shop"),
         ("Back to a named one, deleting nothing", "{program} plan shop before-upgrade --mode merge"),
         ("Only one Deployment", "{program} plan shop latest --only Deployment.apps/web"),
+        ("A copy beside the original", "{program} plan shop --namespace shop-copy"),
         ("Is the cluster as it should be? (for a script)", "{program} plan shop --exit-code -q"),
     ],
 )
@@ -69,6 +71,7 @@ _all = click.option("--all", "everything", is_flag=True, help="Every object and 
 @_only
 @_consent
 @_shared
+@elsewhere
 @_all
 @click.option("--exit-code", is_flag=True, help="Exit with 6 if there is something to do.")
 def plan(
@@ -80,13 +83,18 @@ def plan(
     only: tuple[str, ...],
     consent: tuple[str, ...],
     shared: bool,
+    namespace: tuple[str, ...],
+    to_cluster: str | None,
+    storage_class: tuple[str, ...],
     everything: bool,
     exit_code: bool,
 ) -> Exit:
     """What a restore would do now: object by object, field by field. VERSION: the newest good one if left out."""
     found = find_application(session.gateway, application)
     target = _target(session, found, version)
-    operation = _planned(session, target["id"], _body(mode=mode, only=only, consent=consent, shared=shared))
+    there = destination(namespace, to_cluster, storage_class)
+    wishes = _body(mode=mode, only=only, consent=consent, shared=shared, **there)
+    operation = _planned(session, target["id"], wishes)
     from chalicelib.cli.rendering.plans import writes
 
     made = session.gateway.plan(operation["id"])
@@ -110,6 +118,8 @@ def plan(
         ("Back to the newest good version", "{program} restore shop"),
         ("Back to a named one", "{program} restore shop before-upgrade"),
         ("Exactly a plan that was read before", "{program} restore shop --plan op-01jd8xk3zq4v9m2n7c5t6r8w1y"),
+        ("A copy beside the original", "{program} restore shop --namespace shop-copy"),
+        ("To another cluster", "{program} restore shop --to-cluster standby --storage-class fast=standard"),
         ("From a script", "{program} restore shop latest --yes"),
     ],
 )
@@ -121,6 +131,7 @@ def plan(
 @_only
 @_consent
 @_shared
+@elsewhere
 @click.option(
     "--on-failure", type=click.Choice(("rollback", "keep")), help="Undo everything, or keep what was done so far."
 )
@@ -142,15 +153,20 @@ def restore(
     only: tuple[str, ...],
     consent: tuple[str, ...],
     shared: bool,
+    namespace: tuple[str, ...],
+    to_cluster: str | None,
+    storage_class: tuple[str, ...],
     on_failure: str | None,
     safety: str | None,
     wait: bool,
     everything: bool,
 ) -> Exit:
     """Put a version back, after showing what that will do. VERSION: the newest good one if left out."""
-    if plan_id and (version or mode or only or consent or shared):
+    there = destination(namespace, to_cluster, storage_class)
+    if plan_id and (version or mode or only or consent or shared or any(there.values())):
         raise click.UsageError(
-            "A plan says already what is done: leave out VERSION, --mode, --only, --consent and --shared."
+            "A plan says already what is done and where: leave out VERSION, --mode, --only, --consent, --shared, "
+            "--namespace, --to-cluster and --storage-class."
         )
     if not yes and not session.screen.interactive:
         raise Failure.refused(
@@ -160,7 +176,7 @@ def restore(
         )
     gateway = session.gateway
     found = find_application(gateway, application)
-    wishes = _body(mode=mode, only=only, consent=consent, shared=shared)
+    wishes = _body(mode=mode, only=only, consent=consent, shared=shared, **there)
     if plan_id:
         planned = find_operation(gateway, plan_id, found)
         target = {"id": planned["arguments"]["version"]}
@@ -259,7 +275,10 @@ def _show_plan(
         about = [version["name"]] if version.get("name") else []
         if version.get("capturedAt"):
             about.append(f"made {ago(version['capturedAt'], session.now)}")
-        yield Text.assemble((f"{application} back to ", "bold"), made["version"])
+        where = told(made)
+        yield Text.assemble((f"{application} {'elsewhere' if where else 'back'} to ", "bold"), made["version"])
+        if where:
+            yield Text(printable(where))
         yield Text(printable(", ".join([*about, f"mode {made['mode']}"])), style="dim")
         yield Text()
         yield from plan_lines(made, Page(console.width, Marks(unicode=screen.unicode), everything))
@@ -288,5 +307,6 @@ def _may_be_applied(session: Session, made: Json, version: Json, application: Js
     session.screen.err.print()
     for sentence in consequences(made):
         session.screen.err.print(sentence)
-    agree(session, f"Restore {application['name']} to {version['id']}?", yes=False)
+    where = told(made)
+    agree(session, f"Restore {application['name']} to {version['id']}{f' ({where})' if where else ''}?", yes=False)
     return True

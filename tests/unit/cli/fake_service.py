@@ -221,6 +221,7 @@ def plan(**changes: Any) -> dict[str, Any]:
         "counts": {"create": 1, "update": 3, "replace": 1, "delete": 1, "keep": 35, "skip": 1},
         "warnings": ["The Service shop/db gets a new address while it is replaced."],
         "blockers": [],
+        "destination": None,
         "gaps": [],
         "actions": actions,
         "next": None,
