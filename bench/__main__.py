@@ -8,13 +8,13 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator
 
-from bench import capture, imports, memory, restoring
+from bench import capture, handler, imports, memory, restoring, turns
 from bench.ground import Ground, Unexpected, ground
 from bench.rows import Row
 from bench.table import render
 from tests.harness.errors import HarnessError
 
-_PARTS = ("capture", "restore", "memory", "imports")
+_PARTS = ("capture", "restore", "memory", "handler", "turns", "imports")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = _arguments(arguments)
     logging.basicConfig(level=logging.ERROR)
     try:
-        rows = sorted(_told(_measure(given)), key=lambda row: row.number)
+        rows = sorted(_told(_measure(given)), key=lambda row: (len(row.number.rstrip("abc")), row.number))
     except (Unexpected, HarnessError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -38,6 +38,8 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--objects", type=int, default=100_000, metavar="N", help="objects of the memory row (100000)"
     )
+    parser.add_argument("--turned", type=int, default=31_000, metavar="N", help="objects to restore in turns (31000)")
+    parser.add_argument("--turn", type=float, default=10, metavar="SECONDS", help="of one turn (10)")
     parser.add_argument("--size", type=int, default=1024, metavar="BYTES", help="data of one Secret (1024)")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="times to restore; others more often (3)")
     parser.add_argument("--repository", choices=("file", "s3"), default="file", help="a directory, or versitygw")
@@ -59,6 +61,10 @@ def _on_a_cluster(here: Ground, given: argparse.Namespace, parts: Iterable[str])
         yield from capture.rows(here, given.captured, given.size, given.repeat * 2 + 1)
     if "restore" in parts:
         yield from restoring.rows(here, given.restored, given.size, given.repeat)
+    if "handler" in parts:
+        yield handler.row(here)
+    if "turns" in parts:
+        yield turns.row(here, given.turned, given.turn)
     if "memory" in parts:
         yield from memory.rows(here, given.objects, given.repeat)
 

@@ -18,6 +18,7 @@ from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.engine.clusters import Clusters
 from chalicelib.engine.engine import Engine
 from chalicelib.engine.flows import FLOWS
+from chalicelib.engine.turns import TurnTerms
 from chalicelib.store.repository import Repository
 from chalicelib.store.wrappers import Passphrase
 from tests.harness.cluster import Cluster, Options
@@ -51,9 +52,14 @@ class Run:
 class Mainstay:
     """The engine on one repository and one cluster. Another process may open the same."""
 
-    def __init__(self, repository: Repository, kubeconfig: str) -> None:
+    def __init__(self, repository: Repository, kubeconfig: str, turns: TurnTerms | None = None) -> None:
         self.repository = repository
-        self.engine = Engine(repository, Clusters(repository, kubeconfig), FLOWS)
+        self._kubeconfig = kubeconfig
+        self.engine = Engine(repository, Clusters(repository, kubeconfig), FLOWS, turns=turns)
+
+    def with_turns(self, turns: TurnTerms) -> Mainstay:
+        """The same, with workers whose time is limited."""
+        return Mainstay(self.repository, self._kubeconfig, turns)
 
     @classmethod
     def open(cls, address: str, kubeconfig: str) -> Mainstay:
@@ -86,8 +92,9 @@ class Mainstay:
         )
         return self.repository.applications.create(made).id
 
-    def run(self, kind: OperationKind, application: str, **arguments: Any) -> Run:
-        """Start an operation and work until it has succeeded (`Unexpected` otherwise)."""
+    def run(self, kind: OperationKind, application: str, *, patience: float = 0.0, **arguments: Any) -> Run:
+        """Start an operation and work until it has succeeded (`Unexpected` otherwise): one turn, and as many more as
+        `patience` (seconds) allows."""
         began = time.perf_counter()
         now = self.repository.now()
         started = self.engine.start(
@@ -101,8 +108,11 @@ class Mainstay:
             )
         )
         self.engine.tick()
-        took = time.perf_counter() - began
         ended = self.repository.operations.get(application, started.id)
+        while not ended.state.ended and time.perf_counter() - began < patience:
+            self.engine.tick()
+            ended = self.repository.operations.get(application, started.id)
+        took = time.perf_counter() - began
         if ended.state is not State.SUCCEEDED:
             raise Unexpected(f"{kind} ended {ended.state}: {ended.error or ended.outcome}")
         return Run(ended, took)

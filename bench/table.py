@@ -7,18 +7,18 @@ from collections.abc import Iterable, Sequence
 
 from bench.rows import Row
 
-_HEAD = ("#", "work", "limit beside it", "Mainstay", "ratio", "goal", "")
 
-
-def render(rows: Iterable[Row]) -> str:
-    """The table, then what there is to say of its rows."""
+def render(rows: Iterable[Row], tool: str = "Mainstay", *, machine: bool = True) -> str:
+    """The table, then what there is to say of its rows, and of the `machine` if they were measured on it just now."""
     rows = list(rows)
-    lines = [_HEAD, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
-    text = [_line(_HEAD, widths), "  ".join("─" * width for width in widths)]
+    head = ("#", "work", "limit beside it", tool, "ratio", "goal", "")
+    lines = [head, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    text = [_line(head, widths), "  ".join("─" * width for width in widths)]
     text += [_line(_cells(row), widths) for row in rows]
-    text += ["", *(f"{row.number}: {note}" for row in rows for note in row.notes), _machine()]
-    return "\n".join(text)
+    text += ["", *(f"{row.number}: {note}" for row in rows for note in row.notes)]
+    text += [_machine()] if machine else []
+    return "\n".join(text).rstrip()
 
 
 def _cells(row: Row) -> tuple[str, ...]:
