@@ -8,6 +8,7 @@ It runs in the lane, so no backup uploads meanwhile; that nothing needed is lost
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from chalicelib.domain.errors import Damaged, NotFound
@@ -16,7 +17,7 @@ from chalicelib.domain.operation import OperationKind, State
 from chalicelib.engine.sweeps import begun, schedule
 from chalicelib.engine.work import Finish, Flow, Work
 from chalicelib.store import layout
-from chalicelib.store.sweeping import Found, Sweep
+from chalicelib.store.sweeping import Found, Sweep, Swept
 
 
 def sweep(work: Work) -> Finish:
@@ -29,7 +30,14 @@ def sweep(work: Work) -> Finish:
     doomed = this.doomed(found)
     this.condemn(found, doomed, work.operation.id)
     doomed = this.spare_new(found, doomed)
-    this.delete(doomed, lambda done, total: work.report(done, total, "segments"))
+    before = work.checkpoint.get("swept") or {}
+
+    def told(done: int, total: int) -> None:
+        """Each few hundred deletions bring it further, whoever goes on."""
+        work.report(done, total, "segments")
+        work.note(swept=_sum(before, this.done))
+
+    this.delete(doomed, told)
     this.tidy(found)
     operations = _forget_operations(work)
     gone = _is_gone(work, found)
@@ -45,8 +53,7 @@ def sweep(work: Work) -> Finish:
         schedule(work.repository, application, min(waiting) + grace, grace)
     done = this.done
     outcome = {
-        "segments": done.segments,
-        "bytes": done.bytes,
+        **_sum(before, done),
         "versions": done.manifests,
         "operations": operations,
         "waiting": len(young),
@@ -58,6 +65,14 @@ def sweep(work: Work) -> Finish:
         warning = f"The storage refused {done.refused} deletions. The first time it said: {done.refusal}"
         return Finish(State.PARTIAL, {**outcome, "warnings": [warning]})
     return Finish(State.SUCCEEDED, outcome)
+
+
+def _sum(before: Mapping[str, int], done: Swept) -> dict[str, int]:
+    """What was deleted in earlier turns, and in this one."""
+    return {
+        "segments": before.get("segments", 0) + done.segments,
+        "bytes": before.get("bytes", 0) + done.bytes,
+    }
 
 
 def _relied_on(work: Work) -> set[str]:

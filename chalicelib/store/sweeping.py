@@ -30,6 +30,8 @@ _LIST_STAYS = timedelta(hours=1)
 _MARKER_STAYS = timedelta(days=90)
 
 Pause = Callable[[], None]
+#: Called with how much is done, of how much.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
@@ -111,12 +113,15 @@ class Sweep:
         needed = self._needed_by([version for version in survey.existing if version not in found.survey.sealed])
         return {name: listed for name, listed in doomed.items() if name not in needed}
 
-    def delete(self, doomed: dict[str, Listed], progress: Callable[[int, int], None]) -> None:
-        """Delete segments that were condemned."""
-        deleted = self._delete(sorted(listed.key for listed in doomed.values()), progress)
+    def delete(self, doomed: dict[str, Listed], progress: Progress) -> None:
+        """Delete segments that were condemned. `progress` is told after each few hundred, when `done` has them."""
         sizes = {listed.key: listed.size for listed in doomed.values()}
-        self.done.segments += len(deleted)
-        self.done.bytes += sum(sizes[key] for key in deleted)
+        keys = sorted(sizes)
+        for start in range(0, len(keys), _CHUNK):
+            deleted = self._delete(keys[start : start + _CHUNK])
+            self.done.segments += len(deleted)
+            self.done.bytes += sum(sizes[key] for key in deleted)
+            progress(min(start + _CHUNK, len(keys)), len(keys))
 
     def tidy(self, found: Found) -> None:
         """Remove manifests of ended versions, markers that guard nothing more, lists all of whose names are gone."""
@@ -178,9 +183,7 @@ class Sweep:
                 needed.update(*pool.map(names, ordered[start : start + _CHUNK]))
         return needed
 
-    def _delete(
-        self, keys: list[str], progress: Callable[[int, int], None] = lambda _done, _total: None
-    ) -> list[str]:
+    def _delete(self, keys: list[str]) -> list[str]:
         """The keys that were deleted. What the storage refuses is counted, and the rest goes on."""
         deleted: list[str] = []
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sweep") as pool:
@@ -189,7 +192,6 @@ class Sweep:
                 chunk = keys[start : start + _CHUNK]
                 went = pool.map(lambda key: self._tolerant(partial(self._vault.delete, key)), chunk)
                 deleted += [key for key, gone in zip(chunk, went, strict=True) if gone]
-                progress(start + len(chunk), len(keys))
         return deleted
 
     def _tolerant(self, delete: Callable[[], None]) -> bool:

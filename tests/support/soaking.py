@@ -272,14 +272,16 @@ class Soak:
                 os.kill(process.pid, signal.SIGCONT)
                 self.done["woken"] += 1
 
-    def settle(self, seconds: float = 60.0) -> None:
+    def settle(self, seconds: float = 180.0) -> None:
         """Nothing is stopped or killed any more: everything in line is done. Then the workers end."""
         self.calm.touch()
         end = time.monotonic() + seconds
         while self._in_line() or self._due():
             self.wake(all_of_them=True)
             if time.monotonic() > end:
-                raise AssertionError(f"something is left in line after {seconds:.0f} s\n{self.log()}")
+                lane = self.repository.lanes.read(self.application)
+                due = Counter(entry.reason for entry in self.engine.due())
+                raise AssertionError(f"left after {seconds:.0f} s: {lane}, due {dict(due)}\n{self.log()}")
             time.sleep(0.1)
         self.close()
 

@@ -18,8 +18,8 @@ from chalicelib.engine.engine import Engine
 from chalicelib.engine.flows import FLOWS
 from chalicelib.engine.running import give_up
 from chalicelib.engine.sweeps import Keeping, Sweeps, sweep_later
-from chalicelib.engine.work import Next, Step, Work
-from chalicelib.store import condemned, layout
+from chalicelib.engine.work import Budget, Next, Step, Work
+from chalicelib.store import condemned, layout, sweeping
 from chalicelib.store.backends.memory import MemoryBackend
 from chalicelib.store.segments import Present
 from tests.support.synthetic import SYNTHETIC, capture, differs
@@ -453,3 +453,27 @@ def test_the_draft_of_an_operation_that_is_given_up_can_never_become_a_version(h
     known(again, version=target.version, safetyDraft=manifest.version)
     give_up(house.repository, application, again.id, Conflict("It cannot be begun."))
     assert list(versions.list()) == [target.version]
+
+
+def test_a_sweep_that_needs_several_turns_gets_further_in_each(
+    house: House, sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "_CHUNK", 5)
+    end(house, version(house, *map(str, range(29))))
+    started = sweeps.start(house.application, "somebody", at_once=True)
+    deleted: list[str] = []
+    with _watching_deletes(house, deleted.append):
+        while not house.get(started).state.ended:
+            budget, already = Budget(), len(deleted)
+
+            def over(budget: Budget = budget, already: int = already) -> bool:
+                return len(deleted) > already + 4
+
+            monkeypatch.setattr(Budget, "over", property(lambda _, over=over: over()))
+            house.engine.work(house.application, budget)
+            house.clock.advance(31)
+    done = house.get(started)
+    assert (done.state, done.outcome["segments"], done.outcome["versions"]) == (State.SUCCEEDED, 30, 1)
+    assert done.turns > 3
+    assert done.idle_turns == 0
+    assert segments(house) == 0
