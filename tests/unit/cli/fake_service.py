@@ -141,6 +141,7 @@ def operation(identifier: str, kind: str, state: str = "succeeded", **changes: A
         "startedAt": None if state == "queued" else "2026-11-24T11:00:01Z",
         "finishedAt": "2026-11-24T11:00:04.200Z" if ended else None,
         "attempts": 0 if state == "queued" else 1,
+        "turns": 0,
         "estimateSeconds": None,
         "cancelRequested": False,
         "waitsFor": None,
@@ -170,6 +171,7 @@ def action(verb: str, target: dict[str, Any], reason: str, **changes: Any) -> di
         "dependents": [],
         "detachedDigest": None,
         "owners": [],
+        "awaits": [],
         **changes,
     }
 
