@@ -226,17 +226,25 @@ class Requests:
         self._repository.wake.add(at, application, FOLLOW, {"started": operation, "request": key, "seconds": seconds})
 
     def _follow(self, entry: Entry) -> None:
-        """Write down how the request's operation is now, and look again while it has not ended."""
-        operation = self._known(str(entry.payload.get("started")))
-        key = str(entry.payload.get("request"))
-        if operation is None or operation.arguments.get("request", {}).get("object") != key:
-            return
+        """Write down how the request's operation is now, and look again while it has not ended.
+
+        Where there is no operation or no answer yet, somebody is just writing it, or the request was refused after
+        all: that is looked at a few times.
+        """
+        identifier, key = str(entry.payload.get("started")), str(entry.payload.get("request"))
+        seconds = min(_LAST_LOOK, int(entry.payload.get("seconds", _FIRST_LOOK)) * 2)
+        operation = self._known(identifier)
+        if operation is not None and operation.arguments.get("request", {}).get("object") != key:
+            return  # the request is a copy
         known = self._repository.inbox.answered(key)
-        if known is not None and known.get("operation") == operation.id:
+        if operation is None or known is None:
+            if seconds < _LAST_LOOK:
+                self._look_later(entry.application, identifier, key, seconds)
+            return
+        if known.get("operation") == identifier:
             self._repository.inbox.answer(key, _accepted(key, known.get("sha256"), operation))
         if not operation.state.ended:
-            seconds = min(_LAST_LOOK, int(entry.payload.get("seconds", _FIRST_LOOK)) * 2)
-            self._look_later(entry.application, operation.id, key, seconds)
+            self._look_later(entry.application, identifier, key, seconds)
 
 
 def _options(asked: RestoreAsked) -> RestoreRequest:

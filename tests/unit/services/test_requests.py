@@ -140,6 +140,18 @@ def test_the_answer_says_later_how_the_restore_ended(built: House) -> None:
     assert built.repository.inbox.answered(KEY) == {**answer, "state": "succeeded", "ended": True}
 
 
+def test_what_is_just_being_started_is_looked_at_again_but_not_for_ever(built: House, shop: str) -> None:
+    payload = {"started": "op-01jd0000000000000000000000", "request": KEY, "seconds": 2}
+    built.repository.wake.add(built.repository.now(), shop, FOLLOW, payload)
+    looks = 0
+    while waiting := list(built.repository.wake.due(built.repository.now() + timedelta(days=1))):
+        (entry,) = waiting
+        built.engine.reasons[FOLLOW](entry)
+        built.repository.wake.remove(entry)
+        looks += 1
+    assert looks == 5
+
+
 def test_a_request_can_ask_for_a_plan_alone(built: House, shop: str) -> None:
     answer = put(built, asked(built, options={"dryRun": True}))
     assert (answer["kind"], answer["application"]) == ("plan", shop)
