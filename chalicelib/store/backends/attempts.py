@@ -19,6 +19,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.errors import StorageError, StorageFull, StorageRefused, StorageUnavailable, StorageUnfit
@@ -43,6 +44,9 @@ _AGAIN_CODE = {
     "ServiceUnavailable",
 }
 _FULL_CODE = {"QuotaExceeded", "StorageFull", "XMinioStorageFull", "InsufficientStorage", "InsufficientCapacity"}
+
+#: Minutes between two clocks from which S3 may refuse a signature for that (its own limit is 15).
+_CLOCKS_APART = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,25 @@ def _refusal(error: ClientError, key: str, where: str) -> StorageError:
         )
     if code == "NoSuchBucket":
         return StorageRefused(f"There is no bucket for {where}.", details=details)
-    return StorageRefused(f"The storage {where} refused `{key}`: {_said(error)}.", details=details)
+    return StorageRefused(f"The storage {where} refused `{key}`: {_said(error)}.{_clocks(error)}", details=details)
+
+
+def _clocks(error: ClientError) -> str:
+    """A sentence where a refusal may be the clock's fault: signatures hold the time, and are valid for minutes."""
+    date = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    if _status(error) != 403 or date is None:
+        return ""
+    try:
+        minutes = (time.time() - parsedate_to_datetime(date).timestamp()) / 60
+    except ValueError:
+        return ""
+    if abs(minutes) < _CLOCKS_APART:
+        return ""
+    side = "ahead of" if minutes > 0 else "behind"
+    return (
+        f" The clock of this machine is {abs(minutes):.0f} minutes {side} the storage's, which refuses signatures of "
+        "such a time: set the clock right."
+    )
 
 
 def _said(error: Exception | None) -> str:
