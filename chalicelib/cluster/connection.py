@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import io
 import ipaddress
 import os
@@ -18,10 +19,10 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from chalicelib.cluster.credentials import Connection, TokenFile, TokenSource, fixed_token
+from chalicelib.cluster.credentials import CertificateFiles, Connection, TokenFile, TokenSource, fixed_token
 from chalicelib.domain.errors import ClusterNotConfigured
 
-__all__ = ["Connection", "by_token", "default", "in_cluster", "load_kubeconfig"]
+__all__ = ["Connection", "by_token", "default", "files_written", "in_cluster", "load_kubeconfig"]
 
 #: Bytes of kubeconfig that are read at most.
 MOST_TEXT = 1024 * 1024
@@ -112,6 +113,17 @@ def default(
     )
 
 
+def files_written(kubeconfig: str | None, environ: Mapping[str, str] = os.environ) -> tuple[int, ...]:
+    """Tells whether kubeconfig files (`None`: those that `default` would read) were written since, by comparing."""
+    named = kubeconfig or environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    found: list[int] = []
+    for name in named.split(os.pathsep):
+        with contextlib.suppress(OSError):
+            seen = Path(name).stat()
+            found += [seen.st_mtime_ns, seen.st_size, seen.st_ino]
+    return tuple(found)
+
+
 def _read(text_or_path: str | Path) -> tuple[dict[str, Any], str]:
     from kubernetes.config import ConfigException
     from kubernetes.config.kube_config import KubeConfigMerger
@@ -193,6 +205,7 @@ def _connect(source: str, context: str, namespace: str, cluster: _Entry, user: _
         authority=None if insecure else _content(source, cluster, "certificate-authority"),
         client_certificate=certificate,
         client_key=key,
+        client_files=_client_files(source, user),
         token=token,
         basic=(name, password) if name and password and token is None else None,
         tls_server_name=_text(cluster.members.get("tls-server-name")),
@@ -245,6 +258,15 @@ def _content(source: str, entry: _Entry, member: str) -> bytes | None:
             raise ClusterNotConfigured(f"{source}: {member}-data is not base64.") from None
     path = _text(entry.members.get(member))
     return _file(_local(source, entry, member, path), member, source) if path else None
+
+
+def _client_files(source: str, user: _Entry) -> CertificateFiles | None:
+    paths = [_text(user.members.get(member)) for member in ("client-certificate", "client-key")]
+    inline = any(user.members.get(f"{member}-data") for member in ("client-certificate", "client-key"))
+    if inline or not all(paths):
+        return None
+    certificate, key = (_local(source, user, "client-certificate", path) for path in paths)
+    return CertificateFiles(certificate, key)
 
 
 def _local(source: str, entry: _Entry, member: str, path: str) -> Path:

@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,8 +22,33 @@ from chalicelib.domain.errors import ClusterNotConfigured
 #: Gives the bearer token; `fresh` asks for it anew, because the server did not accept the last one.
 TokenSource = Callable[[bool], str]
 
-#: Seconds a token read from a file is used before it is read again (the kubelet rotates them on disk).
+#: Seconds a token or client certificate read from a file is used before the file is looked at again (the kubelet
+#: and others rotate them on disk).
 TOKEN_FILE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """A client certificate and its key in files."""
+
+    certificate: Path
+    key: Path
+
+    def stamp(self) -> tuple[int, ...]:
+        """Tells whether either was written since; empty while one is not there."""
+        try:
+            seen = [path.stat() for path in (self.certificate, self.key)]
+        except OSError:
+            return ()
+        return tuple(number for each in seen for number in (each.st_mtime_ns, each.st_size, each.st_ino))
+
+    def read(self, connection: Connection) -> Connection | None:
+        """The connection with what is in the files now; `None` while they cannot be read."""
+        try:
+            certificate, key = self.certificate.read_bytes(), self.key.read_bytes()
+        except OSError:
+            return None
+        return replace(connection, client_certificate=certificate, client_key=key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +63,8 @@ class Connection:
     authority: bytes | None = field(default=None, repr=False)
     client_certificate: bytes | None = field(default=None, repr=False)
     client_key: bytes | None = field(default=None, repr=False)
+    #: Where these two come from, if from files that something may renew.
+    client_files: CertificateFiles | None = field(default=None, repr=False)
     token: TokenSource | None = field(default=None, repr=False)
     #: `(user, password)`: API servers no longer know it, proxies before them do.
     basic: tuple[str, str] | None = field(default=None, repr=False)

@@ -19,9 +19,9 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 
-from chalicelib.cluster.credentials import Connection, tls_context
+from chalicelib.cluster.credentials import TOKEN_FILE_SECONDS, Connection, tls_context
 from chalicelib.cluster.readiness import Standing
-from chalicelib.domain.errors import ClusterUnreachable
+from chalicelib.domain.errors import ClusterNotConfigured, ClusterUnreachable
 
 if TYPE_CHECKING:
     import urllib3
@@ -88,15 +88,36 @@ class Transport:
         self.connection = connection
         self.connections = connections
         self.standing = Standing()
+        self._connect(connection)
+        files = connection.client_files
+        self._looking, self._looked, self._stamp = threading.Lock(), now(), files.stamp() if files else ()
+        self._repeats = len(connection.impersonation) > 1
+        # The wait for a free connection happens here, before the guard of a write is asked: not in the pool.
+        self._slots = threading.BoundedSemaphore(connections)
+
+    def _connect(self, connection: Connection) -> None:
         self._context = tls_context(connection)
-        self._manager = _manager(connection, self._context, connections)
+        self._manager = _manager(connection, self._context, self.connections)
         # Asked directly it is spared looking itself up for each request. Not so through a proxy without TLS, which
         # wants the whole URL.
         whole = bool(connection.proxy) and connection.address.scheme == "http"
         self._pool = None if whole else self._manager.connection_from_url(connection.server)
-        self._repeats = len(connection.impersonation) > 1
-        # The wait for a free connection happens here, before the guard of a write is asked: not in the pool.
-        self._slots = threading.BoundedSemaphore(connections)
+
+    def _look_at_files(self) -> None:
+        """Connect anew with a client certificate that was renewed. Requests on their way end on their connections."""
+        files = self.connection.client_files
+        if files is None or now() - self._looked < TOKEN_FILE_SECONDS or not self._looking.acquire(blocking=False):
+            return
+        try:
+            self._looked, stamp = now(), files.stamp()
+            found = files.read(self.connection) if stamp and stamp != self._stamp else None
+            if found is not None:
+                # Of a pair that is only half written nothing is taken; it is looked at again.
+                with contextlib.suppress(ClusterNotConfigured):
+                    self._connect(found)
+                    self._stamp = stamp
+        finally:
+            self._looking.release()
 
     def acquire(self, seconds: float) -> bool:
         """Wait for a free connection, `False` if there was none in time. Every acquired one is released."""
@@ -112,6 +133,7 @@ class Transport:
         """One request, answered within `timeout` seconds or `TransportFailure`. `target` is path and query."""
         import urllib3
 
+        self._look_at_files()
         end = now() + timeout
         limit = urllib3.Timeout(total=timeout, connect=min(CONNECT_SECONDS, timeout))
         answer = None
@@ -136,6 +158,7 @@ class Transport:
 
     def open_socket(self, timeout: float) -> socket.socket:
         """A connected socket of its own (through proxy and TLS), for a protocol that is not plain HTTP."""
+        self._look_at_files()
         end = now() + min(timeout, CONNECT_SECONDS * 2)
         try:
             raw = _dial(self.connection, min(timeout, CONNECT_SECONDS))

@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
 from chalicelib.cluster.client import WRITE_SECONDS, Client
-from chalicelib.cluster.connection import Connection, by_token, default, in_cluster, load_kubeconfig
+from chalicelib.cluster.connection import Connection, by_token, default, files_written, in_cluster, load_kubeconfig
 from chalicelib.cluster.credentials import RenewedToken
 from chalicelib.cluster.discovery import Discovery, discover, refresh
 from chalicelib.cluster.writing import Objects
@@ -61,7 +60,7 @@ class Clusters:
         self._repository = repository
         self._kubeconfig = kubeconfig
         self._eks = eks
-        self._clients: dict[str, tuple[datetime, Client]] = {}
+        self._clients: dict[str, tuple[tuple[object, ...], Client]] = {}
         self._lock = threading.Lock()
 
     def connect(
@@ -115,10 +114,12 @@ class Clusters:
         return self._eks
 
     def _client(self, record: ClusterRecord) -> Client:
+        # A kubeconfig may be written anew at any time, by whatever renews what is in it.
+        written = files_written(self._kubeconfig) if record.source == "kubeconfig" else ()
         with self._lock:
             known = self._clients.get(record.id)
-            if known is not None and known[0] == record.updated_at:
+            if known is not None and known[0] == (record.updated_at, *written):
                 return known[1]
             client = Client(self.connection_of(record), record.connections)
-            self._clients[record.id] = (record.updated_at, client)
+            self._clients[record.id] = ((record.updated_at, *written), client)
             return client

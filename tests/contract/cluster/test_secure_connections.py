@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from chalicelib.cluster import transport
 from chalicelib.cluster.client import Client
-from chalicelib.cluster.credentials import Connection
+from chalicelib.cluster.credentials import CertificateFiles, Connection
 from chalicelib.domain.errors import ClusterNotConfigured, ClusterUnreachable
 from tests.contract.cluster.scripted import Reply, ScriptedServer, scripted
 
@@ -155,6 +156,35 @@ def test_a_key_under_a_passphrase_is_refused_without_asking_for_it(connection: C
     locked = dataclasses.replace(connection, client_certificate=mine.pem, client_key=mine.key_pem(b"hunter2"))
     with pytest.raises(ClusterNotConfigured, match="client-key"):
         Client(locked)
+
+
+def test_a_client_certificate_that_is_renewed_in_its_files_is_taken_up_by_a_client_that_goes_on(
+    connection: Connection, secure: ScriptedServer, authority: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "TOKEN_FILE_SECONDS", 0.0)
+    files = CertificateFiles(tmp_path / "client.crt", tmp_path / "client.key")
+
+    def write(pair: Pair) -> None:
+        files.certificate.write_bytes(pair.pem)
+        files.key.write_bytes(pair.key_pem())
+
+    stranger, renewed = issue("ann"), issue("ann", authority)
+    write(stranger)
+    client = Client(
+        dataclasses.replace(
+            connection, client_certificate=stranger.pem, client_key=stranger.key_pem(), client_files=files
+        ),
+        patience=1.0,
+    )
+    with pytest.raises(ClusterUnreachable):
+        client.get_json(PATH)
+    write(renewed)
+    assert client.get_json(PATH) == {"found": True}
+    # Half written, or gone for a moment: the one that works is gone on with.
+    files.key.write_bytes(stranger.key_pem())
+    assert client.get_json(PATH) == {"found": True}
+    files.key.unlink()
+    assert client.get_json(PATH) == {"found": True}
 
 
 class Proxy:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.cluster import connection as connections
-from chalicelib.cluster.connection import default, in_cluster, load_kubeconfig
+from chalicelib.cluster.connection import default, files_written, in_cluster, load_kubeconfig
 from chalicelib.cluster.credentials import TokenFile
 from chalicelib.domain.errors import ClusterNotConfigured
 
@@ -210,6 +210,31 @@ def test_the_name_in_the_certificate_can_be_another() -> None:
     assert load_kubeconfig(text(None, {"tls-server-name": "api.shop"})).tls_server_name == "api.shop"
 
 
+def test_certificates_in_files_are_known_as_such_and_those_inline_are_not(tmp_path: Path) -> None:
+    for name in ("me.pem", "me.key"):
+        (tmp_path / name).write_text("content")
+    file = tmp_path / "config"
+    file.write_text(text({"client-certificate": "me.pem", "client-key": "me.key"}))
+    files = load_kubeconfig(file).client_files
+    assert files is not None
+    assert (files.certificate, files.key) == (tmp_path / "me.pem", tmp_path / "me.key")
+    inline = {"client-certificate-data": b64("certificate"), "client-key-data": b64(KEY)}
+    assert load_kubeconfig(text(inline)).client_files is None
+
+
+def test_a_kubeconfig_that_was_written_anew_is_told_from_the_one_before(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text(text())
+    named = f"{one}:{other}"
+    before = files_written(named)
+    assert files_written(named) == before
+    other.write_text(text())
+    both = files_written(named)
+    assert both != before
+    one.write_text(text({"token": "another"}))
+    assert files_written(None, {"KUBECONFIG": named}) not in (before, both)
+
+
 def test_an_http_proxy_is_used() -> None:
     assert load_kubeconfig(text(None, {"proxy-url": "http://proxy:3128"})).proxy == "http://proxy:3128"
 
@@ -369,4 +394,11 @@ def test_a_pod_without_a_token_is_told(tmp_path: Path) -> None:
 
 
 def test_the_modules_names_are_those_others_rely_on() -> None:
-    assert set(connections.__all__) == {"Connection", "by_token", "default", "in_cluster", "load_kubeconfig"}
+    assert set(connections.__all__) == {
+        "Connection",
+        "by_token",
+        "default",
+        "files_written",
+        "in_cluster",
+        "load_kubeconfig",
+    }
