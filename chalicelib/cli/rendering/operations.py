@@ -170,8 +170,11 @@ def _took(operation: Json, now: datetime) -> str:
     if not started:
         return ""
     spent = duration(seconds_between(started, operation.get("finishedAt") or now))
-    attempts = operation.get("attempts") or 0
-    return f"{spent}, taken up {attempts} times" if attempts > 1 else spent
+    turns = operation.get("turns") or 0
+    # Each turn is taken up once, too; what is more than that was because a worker died, or made way.
+    attempts = (operation.get("attempts") or 0) - turns
+    said = [spent, f"in {turns + 1} turns" if turns else "", f"taken up {attempts} times" if attempts > 1 else ""]
+    return ", ".join(filter(None, said))
 
 
 def _argument_rows(operation: Json) -> Iterator[tuple[str, str]]:

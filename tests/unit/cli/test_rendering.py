@@ -427,3 +427,18 @@ def test_a_narrow_table_cuts_before_it_leaves_out() -> None:
     assert fitted(columns, [10, 30, 10, 30], 50) == [10, 26, 10, 0]
     assert fitted(columns, [10, 30, 10, 30], 30) == [10, 18, 0, 0]
     assert fitted(columns, [10, 30, 10, 30], 20) == [10, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("turns", "attempts", "said"),
+    [
+        (0, 1, "3.2 s"),
+        (4, 5, "3.2 s, in 5 turns"),
+        (0, 3, "3.2 s, taken up 3 times"),
+        (4, 7, "3.2 s, in 5 turns, taken up 3 times"),
+    ],
+)
+def test_turns_are_not_told_as_attempts(turns: int, attempts: int, said: str) -> None:
+    page = drawn(operation_page(fake.operation("op-1", "backup", turns=turns, attempts=attempts), "shop", NOW))
+    took = next(line for line in page.splitlines() if "Took" in line)
+    assert took.split("Took")[1].strip() == said
