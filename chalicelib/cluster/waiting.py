@@ -16,6 +16,9 @@ from chalicelib.domain.objects import Body, Resource
 #: Seconds between two looks: short at first, since most waits are.
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
+#: How long an API that is down may keep an emptied namespace before nobody waits for it any more, seconds. One whose
+#: definition was just deleted is missing for a moment only.
+_API_MAY_COME_BACK = 10.0
 
 #: Called between two looks: where an operation notices a cancel or a lost lease, by raising.
 Between = Callable[[], None]
@@ -89,14 +92,53 @@ def still_there(body: Body) -> str:
     return "it is being deleted"
 
 
-def until_namespace_gone(client: Client, name: str, *, timeout: float, between: Between = _nothing) -> None:
-    """Wait until a namespace that is being deleted is gone, and say which of its contents hold it back."""
+def until_namespace_gone(
+    client: Client, name: str, *, timeout: float, uid: str = "", between: Between = _nothing
+) -> str:
+    """Wait until a namespace that is being deleted is gone, or waits itself for nothing but an API that is down: then
+    why.
+
+    With `uid`, another one of the same name counts as gone. `DeadlineExceeded` says which of its contents hold it
+    back.
+    """
+    held = ""
+    since: float | None = None
 
     def look() -> str:
+        nonlocal held, since
         body = _get(client, f"/api/v1/namespaces/{name}", timeout)
-        return "" if body is None else namespace_contents(body)
+        held = ""
+        if body is None or (uid and (body.get("metadata") or {}).get("uid") != uid):
+            return ""
+        missing = namespace_contents(body)
+        if not only_an_api_is_missing(body):
+            since = None
+        elif since is None:
+            since = now()
+        elif now() - since > _API_MAY_COME_BACK:
+            held = missing
+            return ""
+        return missing
 
     until(look, f"the namespace {name} to be gone", timeout=timeout, between=between)
+    return held
+
+
+def only_an_api_is_missing(namespace: Body) -> bool:
+    """Whether all is gone that could be listed in a terminating namespace, and it waits for an API that is down."""
+    conditions = {
+        str(each.get("type")): each.get("status") == "True"
+        for each in (namespace.get("status") or {}).get("conditions") or []
+    }
+    return conditions.get("NamespaceDeletionDiscoveryFailure", False) and not any(
+        conditions.get(name)
+        for name in (
+            "NamespaceContentRemaining",
+            "NamespaceFinalizersRemaining",
+            "NamespaceDeletionContentFailure",
+            "NamespaceDeletionGroupVersionParsingFailure",
+        )
+    )
 
 
 def namespace_contents(namespace: Body) -> str:

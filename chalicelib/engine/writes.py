@@ -313,9 +313,25 @@ class Writer:
         key = action.object.key
         path = resource.object_path(key.namespace, key.name)
         kept = self._delete_planned(action, resource)
-        if action.live_uid is not None:
-            self._wait_gone(resource, key, action.live_uid)
-        return Written(f"DELETE {path}", message=kept.message, memory=kept.memory)
+        said = "" if action.live_uid is None else self._wait_for_its_end(resource, key, action.live_uid)
+        return Written(f"DELETE {path}", message=_sentences(kept.message, said), memory=kept.memory)
+
+    def _wait_for_its_end(self, resource: Resource, key: ObjectKey, uid: str) -> str:
+        """Wait until it is gone; and what keeps a namespace that will not be.
+
+        A namespace's deletion cannot be taken back, and nothing could be made in it any more: no failure would help.
+        That it is still there is told when it is read back.
+        """
+        if (key.group, key.kind) != ("", "Namespace"):
+            self._wait_gone(resource, key, uid)
+            return ""
+        try:
+            keeps = waiting.until_namespace_gone(
+                self._session.client, key.name, uid=uid, timeout=_DELETE_LIMIT, between=self._pause
+            )
+        except DeadlineExceeded as error:
+            keeps = str(error.details.get("missing"))
+        return f"It is deleted, but not gone yet: {keeps}" if keeps else ""
 
     def _replace(self, action: Action, resource: Resource, wanted: Body) -> Written:
         key = action.object.key

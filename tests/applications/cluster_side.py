@@ -113,6 +113,21 @@ def remove(cluster: Access, published: Published, scoped: Iterable[Body]) -> flo
     return time.monotonic() - began
 
 
+def let_go(cluster: Access, published: Published, namespaces: Iterable[str]) -> None:
+    """Take the aggregated APIs that are down away until these namespaces are gone, then apply them again."""
+    services = "/apis/apiregistration.k8s.io/v1/apiservices"
+    for body in cluster.api.get(services)["items"]:
+        conditions = {each["type"]: each["status"] for each in body.get("status", {}).get("conditions", ())}
+        if conditions.get("Available") == "False":
+            _delete(cluster, f"{services}/{body['metadata']['name']}")
+    paths = [f"/api/v1/namespaces/{name}" for name in namespaces]
+    for path in paths:  # their controller waits longer after each try, but for a change
+        if cluster.api.exists(path):
+            cluster.api.patch(path, {"metadata": {"annotations": {"look": "again"}}})
+    wait_until(lambda: not any(map(cluster.api.exists, paths)), seconds=90, what="namespaces to be gone")
+    apply(cluster, published)
+
+
 def _delete(cluster: Access, path: str) -> None:
     try:
         cluster.api.delete(f"{path}?propagationPolicy=Background")

@@ -55,12 +55,13 @@ class Judge:
         kinds = [each for each in self.kinds() if each[2] not in _DERIVED]
         with ThreadPoolExecutor(4) as pool:
             lists = pool.map(lambda each: self._list(each[0], each[1]), kinds)
-            return {
-                _key(version, kind, body): _stripped(version, kind, body)
+            found = (
+                _stripped(version, kind, body)
                 for (version, _, kind, _), bodies in zip(kinds, lists, strict=True)
                 for body in bodies
                 if not _is_controlled(body)
-            }
+            )
+            return {key_of(body): body for body in found}
 
     def look_when_calm(self) -> Snapshot:
         """The same, once two looks in a row agree: controllers have done their part."""
@@ -100,10 +101,10 @@ def _root(version: str) -> str:
     return f"/apis/{version}" if "/" in version else f"/api/{version}"
 
 
-def _key(version: str, kind: str, body: Body) -> str:
-    group = version.rpartition("/")[0]
-    metadata = body["metadata"]
-    return f"{kind}.{group} {metadata.get('namespace', '')}/{metadata['name']}"
+def key_of(body: Body) -> str:
+    """The key of an object in a snapshot."""
+    group, metadata = body["apiVersion"].rpartition("/")[0], body["metadata"]
+    return f"{body['kind']}.{group} {metadata.get('namespace', '')}/{metadata['name']}"
 
 
 def _is_controlled(body: Body) -> bool:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.cluster.waiting import namespace_contents, not_established, still_there, unready, until
+from chalicelib.cluster.waiting import (
+    namespace_contents,
+    not_established,
+    only_an_api_is_missing,
+    still_there,
+    unready,
+    until,
+)
 from chalicelib.domain.application import WorkloadHealth
 from chalicelib.domain.errors import Cancelled, DeadlineExceeded
 
@@ -60,6 +67,23 @@ def test_what_holds_a_namespace_back_is_said() -> None:
     ]
     dying = {"metadata": {"deletionTimestamp": "now"}, "status": {"conditions": conditions}}
     assert namespace_contents(dying) == "Some resources: widgets has 1 instance; keep in 1 instance"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "alone"),
+    [
+        ({"NamespaceDeletionDiscoveryFailure": "True", "NamespaceContentRemaining": "False"}, True),
+        ({"NamespaceDeletionDiscoveryFailure": "True", "NamespaceContentRemaining": "True"}, False),
+        ({"NamespaceDeletionDiscoveryFailure": "True", "NamespaceFinalizersRemaining": "True"}, False),
+        ({"NamespaceDeletionDiscoveryFailure": "False"}, False),
+        ({}, False),
+    ],
+)
+def test_a_namespace_that_only_an_api_keeps_is_told_from_one_with_contents(
+    conditions: dict[str, str], alone: bool
+) -> None:
+    said = [{"type": name, "status": status} for name, status in conditions.items()]
+    assert only_an_api_is_missing({"metadata": {}, "status": {"conditions": said}}) is alone
 
 
 def test_why_a_definition_is_not_served_is_said() -> None:
