@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from chalicelib.adapters.queue import SqsQueue, Waker
+from chalicelib.adapters.queue import Received, SqsQueue, Waker
 from chalicelib.domain.errors import QueueUnavailable
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.message import WorkMessage
@@ -73,3 +73,25 @@ def test_waking_through_a_queue_that_is_down_is_counted_and_fails_nobody(
     assert not Waker(SqsQueue(url), counted.append).wake(APP, OP)
     assert counted == ["QueueSendFailed"]
     assert "the next tick finds the work" in caplog.text
+
+
+def test_what_is_received_comes_again_until_it_is_deleted(sqs: Any, url: str) -> None:
+    queue = SqsQueue(url, patience=10)
+    queue.send(WorkMessage(application=APP))
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "0"})
+    first, again = queue.receive(0), queue.receive(0)
+    assert first is not None
+    assert again is not None
+    assert (again.id, again.body) == (first.id, f'{{"application":"{APP}"}}')
+    assert int(again.attributes["ApproximateReceiveCount"]) == 2
+    queue.delete(again)
+    assert queue.receive(0) is None
+    assert queue.arn == f"arn:aws:sqs:us-east-1:123456789012:{url.rpartition('/')[2]}"
+
+
+def test_a_queue_that_is_gone_is_told_to_who_receives_and_deletes(url: str) -> None:
+    gone = SqsQueue(f"{url}-gone")
+    with pytest.raises(QueueUnavailable, match="to receive_message"):
+        gone.receive(0)
+    with pytest.raises(QueueUnavailable, match="to delete_message"):
+        gone.delete(Received("id", "handle", "body"))
