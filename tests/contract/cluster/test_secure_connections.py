@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import re
-import select
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +22,7 @@ from chalicelib.cluster.client import Client
 from chalicelib.cluster.credentials import CertificateFiles, Connection
 from chalicelib.domain.errors import ClusterNotConfigured, ClusterUnreachable
 from tests.contract.cluster.scripted import Reply, ScriptedServer, scripted
+from tests.support.connect_proxy import Proxy
 
 PATH = "/api/v1/namespaces/shop/configmaps/web"
 
@@ -185,42 +184,6 @@ def test_a_client_certificate_that_is_renewed_in_its_files_is_taken_up_by_a_clie
     assert client.get_json(PATH) == {"found": True}
     files.key.unlink()
     assert client.get_json(PATH) == {"found": True}
-
-
-class Proxy:
-    """An HTTP proxy that knows CONNECT, and what it was asked."""
-
-    def __init__(self) -> None:
-        self.heads: list[str] = []
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
-
-    def _serve(self, near: socket.socket) -> None:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += near.recv(1024)
-        self.heads.append(head.decode())
-        host, _, port = head.split()[1].decode().rpartition(":")
-        with near, socket.create_connection((host, int(port))) as far:
-            near.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-            while True:
-                for ready in select.select([near, far], [], [])[0]:
-                    data = ready.recv(65536)
-                    if not data:
-                        return
-                    (far if ready is near else near).sendall(data)
-
-    def close(self) -> None:
-        self._listening.close()
 
 
 def test_a_proxy_is_gone_through_with_its_own_credentials(connection: Connection) -> None:
