@@ -308,6 +308,35 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(
+    ("options", "wished"),
+    [
+        (["--namespace", "copy"], {"namespace": "copy"}),
+        (["-n", "a=b", "-n", "c=d"], {"namespaces": {"a": "b", "c": "d"}}),
+        (
+            ["--to-cluster", "standby", "--storage-class", "fast=slow"],
+            {"cluster": "standby", "storageClasses": {"fast": "slow"}},
+        ),
+    ],
+)
+def test_a_plan_says_where_to_restore_to(
+    mainstay: Mainstay, service: FakeService, options: list[str], wished: dict[str, Any]
+) -> None:
+    service.plan["destination"] = {"cluster": None, "namespaces": {"shop": "copy"}, "storageClasses": {}}
+    said = mainstay("plan", "shop", *options)
+    assert said.code == 0
+    assert _sent(service, "PUT", "/version/restoreVersion") == [{"dryRun": True, **wished}]
+    assert "shop elsewhere to" in said.out
+    assert "shop → copy" in said.out
+
+
+@pytest.mark.parametrize(
+    "options", [["-n", "copy", "-n", "a=b"], ["--storage-class", "fast"], ["-n", "a=b", "-n", "a=c"]]
+)
+def test_a_destination_of_another_form_is_an_error_of_usage(mainstay: Mainstay, options: list[str]) -> None:
+    assert mainstay("plan", "shop", *options).code == Exit.USAGE
+
+
 def test_a_restore_shows_its_plan_and_does_exactly_that(mainstay: Mainstay, service: FakeService) -> None:
     said = mainstay("restore", "shop", stdin="y\n")
     assert _sent(service, "PUT", "/version/restoreVersion") == [{"dryRun": True}, {"plan": PLAN}]

@@ -1,0 +1,178 @@
+"""What becomes of objects on their way to another place, and what is said about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.document.restore import Rewrite
+from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.version import Gap
+from chalicelib.language.loader import load
+from chalicelib.planning.elsewhere import HERE, Carrier, Destination
+from chalicelib.planning.normalise import copy_of
+from chalicelib.planning.rewrite import Rewrites
+
+BESIDE = Destination(names={"shop": "copy"})
+FAR = Destination(cluster="cl-there")
+BOTH = Destination(names={"shop": "copy"}, cluster="cl-there")
+
+
+def carrier(there: Destination, *rules: dict[str, Any], **more: Any) -> Carrier:
+    return Carrier(there, Rewrites(tuple(Rewrite.model_validate(rule) for rule in rules)), **more)
+
+
+def body(kind: str, version: str = "v1", *, spec: Any = None, **members: Any) -> dict[str, Any]:
+    content = {"apiVersion": version, "kind": kind, "metadata": {"name": "one", "namespace": "shop"}, **members}
+    return {**content, "spec": copy_of(spec)} if spec is not None else content
+
+
+SERVICE = {
+    "type": "LoadBalancer",
+    "clusterIP": "10.0.0.1",
+    "clusterIPs": ["10.0.0.1"],
+    "ipFamilies": ["IPv4"],
+    "ipFamilyPolicy": "SingleStack",
+    "healthCheckNodePort": 30001,
+    "loadBalancerIP": "1.2.3.4",
+    "externalIPs": ["5.6.7.8"],
+    "ports": [{"port": 80, "nodePort": 30000}],
+}
+CHOSEN = '{"spec":{"healthCheckNodePort":30001,"ports":[{"port":80,"nodePort":30000}]}}'
+
+
+@pytest.mark.parametrize("there", [BESIDE, FAR, BOTH])
+def test_a_service_leaves_what_was_allocated_to_it_behind(there: Destination) -> None:
+    spec = carrier(there).carry(body("Service", spec=SERVICE))["spec"]
+    assert not {"clusterIP", "clusterIPs", "healthCheckNodePort", "loadBalancerIP"} & spec.keys()
+    assert spec["ports"] == [{"port": 80}]
+
+
+def test_a_port_that_a_user_chose_goes_along_to_another_cluster_but_not_beside_the_original() -> None:
+    service = body("Service", spec=SERVICE)
+    service["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": CHOSEN}
+    far = carrier(FAR).carry(copy_of(service))["spec"]
+    assert (far["ports"][0]["nodePort"], far["healthCheckNodePort"]) == (30000, 30001)
+    beside = carrier(BESIDE).carry(copy_of(service))["spec"]
+    assert "nodePort" not in beside["ports"][0]
+    assert not {"healthCheckNodePort", "externalIPs"} & beside.keys()
+
+
+def test_a_headless_service_stays_headless() -> None:
+    spec = carrier(BESIDE).carry(body("Service", spec={"clusterIP": "None", "clusterIPs": ["None"]}))["spec"]
+    assert spec == {"clusterIP": "None", "clusterIPs": ["None"]}
+
+
+def test_a_claim_gets_a_new_volume_and_volumes_stay() -> None:
+    one = carrier(BESIDE)
+    claim = {"volumeName": "pv-1", "selector": {"matchLabels": {"a": "b"}}, "storageClassName": "fast"}
+    assert one.carry(body("PersistentVolumeClaim", spec=claim))["spec"] == {"storageClassName": "fast"}
+    assert list(one.warnings) == []
+    by_hand = one.carry(body("PersistentVolumeClaim", spec={**claim, "storageClassName": ""}))["spec"]
+    assert by_hand == {"storageClassName": "", "selector": claim["selector"]}
+    assert "wait until somebody makes a volume" in next(iter(one.warnings))
+    assert not one.takes(ObjectKey("", "PersistentVolume", "", "pv-1"))
+    assert carrier(HERE).takes(ObjectKey("", "PersistentVolume", "", "pv-1"))
+
+
+def test_storage_classes_are_exchanged_in_claims_and_in_templates_of_claims() -> None:
+    one = carrier(Destination(storage_classes={"fast": "slow"}))
+    assert not one.idle
+    claim = one.carry(body("PersistentVolumeClaim", spec={"storageClassName": "fast", "volumeName": "pv-1"}))
+    assert claim["spec"] == {"storageClassName": "slow", "volumeName": "pv-1"}
+    template = {"metadata": {"name": "data"}, "spec": {"storageClassName": "fast"}}
+    ephemeral = {"name": "tmp", "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "fast"}}}}
+    spec = {"volumeClaimTemplates": [template], "template": {"spec": {"volumes": [ephemeral, {"name": "x"}]}}}
+    carried = one.carry(body("StatefulSet", "apps/v1", spec=spec))["spec"]
+    assert carried["volumeClaimTemplates"][0]["spec"] == {"storageClassName": "slow"}
+    volume = carried["template"]["spec"]["volumes"][0]["ephemeral"]["volumeClaimTemplate"]
+    assert volume["spec"] == {"storageClassName": "slow"}
+    assert one.classes == {"slow"}
+    other = one.carry(body("PersistentVolumeClaim", spec={"storageClassName": "other"}))
+    assert other["spec"] == {"storageClassName": "other"}
+
+
+BINDING = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRoleBinding",
+    "metadata": {"name": "reader"},
+    "subjects": [{"kind": "ServiceAccount", "name": "web", "namespace": "shop"}],
+}
+
+
+@pytest.mark.parametrize(("there", "name"), [(BESIDE, "reader-copy"), (BOTH, "reader"), (FAR, "reader")])
+def test_beside_the_original_its_accounts_are_bound_a_second_time(there: Destination, name: str) -> None:
+    assert carrier(there).carry(copy_of(BINDING))["metadata"]["name"] == name
+
+
+def test_a_binding_of_others_accounts_keeps_its_name() -> None:
+    others = {**BINDING, "subjects": [{"kind": "ServiceAccount", "name": "web", "namespace": "infra"}]}
+    assert carrier(BESIDE).carry(copy_of(others)) == others
+
+
+def test_beside_the_original_only_what_has_another_namespace_is_restored() -> None:
+    keys = {name: ObjectKey("", "ConfigMap", name, "a") for name in ("shop", "infra")}
+    assert [carrier(BESIDE).takes(key) for key in keys.values()] == [True, False]
+    assert [carrier(BOTH).takes(key) for key in keys.values()] == [True, True]
+    assert not carrier(BESIDE).takes(ObjectKey("", "Namespace", "", "infra"))
+    assert carrier(BESIDE).takes(ObjectKey("rbac.authorization.k8s.io", "ClusterRole", "", "infra"))
+    gaps = [Gap(group="", kind="Secret", namespace=name, message="no") for name in ("shop", "infra", "")]
+    assert [gap.namespace for gap in BESIDE.gaps(gaps)] == ["copy", ""]
+
+
+def test_rewrites_see_the_old_name_and_change_what_will_be() -> None:
+    rule = {
+        "match": {"namespace": "shop"},
+        "jsonPatch": [{"op": "test", "path": "/metadata/namespace", "value": "copy"}],
+    }
+    one = carrier(BESIDE, rule)
+    assert one.carry(body("ConfigMap"))["metadata"]["namespace"] == "copy"
+    assert one.problems == {}
+
+
+def test_a_problem_is_told_with_what_the_object_is_called_there() -> None:
+    one = carrier(BESIDE, {"match": {"name": "one"}, "jsonPatch": [{"op": "remove", "path": "/none"}]})
+    for _ in range(2):
+        one.carry(body("ConfigMap"))
+    assert list(one.problems.values()) == [ObjectKey("", "ConfigMap", "copy", "one")]
+
+
+def test_a_version_to_which_no_way_is_known_is_a_problem() -> None:
+    one = carrier(FAR, unspoken={("example.com", "Widget"): "v2"})
+    one.carry(body("Widget", "example.com/v1"))
+    assert "was kept in version v1; the cluster serves v2" in next(iter(one.problems))
+
+
+def test_nothing_is_read_where_nothing_changes() -> None:
+    assert carrier(HERE).idle
+    some = carrier(HERE, {"match": {"kind": "Ingress"}, "mergePatch": {"spec": {"a": 1}}})
+    assert not some.idle
+    assert some.concerns(ObjectKey("networking.k8s.io", "Ingress", "shop", "web"))
+    assert not some.concerns(ObjectKey("", "ConfigMap", "shop", "web"))
+
+
+DOCUMENT = """
+apiVersion: mainstay.dev/v1
+kind: Application
+metadata: {name: shop}
+spec:
+  state:
+    objects:
+    - {namespaces: [shop, infra], exclude: {kinds: [Event]}}
+    - {kinds: [ClusterRole], labels: "app=shop"}
+  restore:
+    health: {checks: [{pod: {labels: app=web, namespace: shop}, command: [id]}]}
+    order: [{before: {kind: Job, name: a, namespace: shop}, ready: {kind: Deployment, name: b}}]
+"""
+
+
+def test_the_document_holds_at_the_destination_by_the_new_names() -> None:
+    document = load(DOCUMENT)
+    assert HERE.document(document) is document
+    beside, both = BESIDE.document(document).spec, BOTH.document(document).spec
+    assert [scope.namespaces for scope in beside.state.objects] == [("copy",)]
+    assert [scope.namespaces for scope in both.state.objects] == [("copy", "infra")]
+    assert beside.state.objects[0].exclude == document.spec.state.objects[0].exclude
+    assert beside.restore.health.checks[0].pod.namespace == "copy"
+    assert (beside.restore.order[0].before.namespace, beside.restore.order[0].ready.namespace) == ("copy", None)
