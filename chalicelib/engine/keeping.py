@@ -3,7 +3,8 @@
 Of each listing: its rows, where their content is (or the content itself, while it is little), and the server's
 token of the page that comes next. A turn adds what it has read as parts `captured` beside the operation; the
 checkpoint says which parts count, so half of what a dying worker wrote counts for nothing. Content that a sweep has
-taken meanwhile, another document, or a token that the server has forgotten: then that listing is read anew.
+taken meanwhile, or a token that the server has forgotten: then that listing is read anew. Another document, or
+another operation in between (a restore that went first): then everything is.
 
     chunk = head, then one line for each row: [namespace, name, digest, uid, resourceVersion, owner, standing, owners,
             [number of the segment, offset, length]], or without the last, and the content as the line after it
@@ -87,10 +88,22 @@ class Keeper:
 
     def __enter__(self) -> Keeper:
         known = self._work.checkpoint.get(_PART)
-        if known is not None and known["document"] == self._document:
+        if known is None:
+            return self
+        goes_on = self._goes_on(known)
+        now = {**known, "fence": self._work.fence} if goes_on else None
+        # Not noted: to take something up again is no progress yet.
+        self._work.save(checkpoint={**self._work.checkpoint, _PART: now})
+        if goes_on:
             for chunk in _chunks(self._lines(known["parts"])):
                 self._put_back(chunk)
         return self
+
+    def _goes_on(self, known: Json) -> bool:
+        """Whether what was kept still counts: the document is the same, and nobody else held the lane since. A
+        restore that went first has changed the application: half of a version would be from before it."""
+        fence = self._work.fence
+        return bool(known["document"] == self._document and known["fence"] in {fence, fence - 1})
 
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
@@ -123,9 +136,9 @@ class Keeper:
             work.put_part(_PART, number, lines)
             numbers.append(number)
         known = work.checkpoint.get(_PART)
-        before = known["parts"] if known is not None and known["document"] == self._document else []
+        parts = [*(known["parts"] if known is not None else ()), [work.fence, numbers]]
         work.note(
-            **{_PART: {"document": self._document, "parts": [*before, [work.fence, numbers]]}},
+            **{_PART: {"document": self._document, "fence": work.fence, "parts": parts}},
             addedBytes=self.added_bytes,
         )
         self._counted = self._writer.added_bytes

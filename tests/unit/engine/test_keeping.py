@@ -228,6 +228,20 @@ def test_nothing_is_kept_of_another_document(work: Work) -> None:
     assert Turn(work).keeper.so_far == {}
 
 
+def test_nothing_is_kept_if_another_operation_ran_in_between(work: Work) -> None:
+    first = Turn(work)
+    first.take(SECRETS, range(3))
+    first.end(SECRETS)
+    first.stop()
+    known = work.checkpoint["captured"]
+    work.note(captured={**known, "fence": work.fence - 1})
+    assert len(Turn(work).rows(SECRETS)) == 3
+    assert work.checkpoint["captured"]["fence"] == work.fence
+    work.note(captured={**known, "fence": work.fence - 2})
+    assert Turn(work).keeper.so_far == {}
+    assert work.checkpoint["captured"] is None
+
+
 def test_a_part_that_the_checkpoint_does_not_name_counts_for_nothing(work: Work) -> None:
     first = Turn(work)
     first.take(SECRETS, range(3))
