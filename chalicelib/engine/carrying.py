@@ -50,6 +50,12 @@ def wanted_of(
     return Wanted(repository, application, version, carrier)
 
 
+def speak_as_kept(repository: Repository, application: str, session: ClusterSession, version: str | None) -> None:
+    """Read and write in the API versions that a plan for this version rests on: another worker may have made it."""
+    if version:
+        session.speak(_versions(session, repository.versions(application).get(version)).spoken)
+
+
 @dataclass(slots=True)
 class _Versions:
     """The API version of each kind to speak with the cluster; of those the ones in which it was not kept; and for

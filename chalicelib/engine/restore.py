@@ -33,7 +33,7 @@ from chalicelib.domain.operation import OperationKind, State
 from chalicelib.domain.plan import Plan, Verb
 from chalicelib.engine import health, results, safety
 from chalicelib.engine.apply import Applied, apply
-from chalicelib.engine.carrying import wanted_of
+from chalicelib.engine.carrying import speak_as_kept, wanted_of
 from chalicelib.engine.ledger import Ledger, read_entries, state_of
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.planner import Target, context_of, make
@@ -167,8 +167,10 @@ def safety_version(work: Work) -> Next:
     options = Options.of(work)
     if options.safety == "none":
         return Next("before")
+    planned = read_plan_of(work, work.operation.id)
+    speak_as_kept(work.repository, work.application.id, work.session, planned.version)
     try:
-        version = safety.make(work, read_plan_of(work, work.operation.id))
+        version = safety.make(work, planned)
     except (Interrupted, Conflict, StorageUnavailable, ClusterUnreachable):
         # Stopped in order; the cluster moved, so nothing may be written on this plan; or another try may succeed.
         raise
