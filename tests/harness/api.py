@@ -64,7 +64,7 @@ class Api:
     def request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, content: str = "application/json"
     ) -> Any:
-        with self._open(method, path, body, content, seconds=15) as answer:
+        with self._open(method, path, body, content, seconds=60) as answer:
             text = answer.read().decode()
             return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text
 
