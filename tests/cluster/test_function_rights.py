@@ -140,6 +140,7 @@ def aws(moto: MotoServer, control_plane: Access, monkeypatch: pytest.MonkeyPatch
     return Aws(record(monkeypatch, arns), sqs, s3, urls, "repository", settings)
 
 
+@pytest.mark.slow
 def test_each_function_may_do_what_it_does_and_little_more(
     aws: Aws, control_plane: Access, control_namespace: str
 ) -> None:
