@@ -12,6 +12,7 @@ import pytest
 
 from tests.harness.access import Access, given_cluster
 from tests.harness.api_proxy import api_behind_http_proxy, api_behind_tcp_proxy
+from tests.harness.binaries import OLDER_KUBERNETES
 from tests.harness.cluster import Cluster, Options
 from tests.harness.keeper import borrow
 from tests.harness.localstack import LocalStack
@@ -29,6 +30,13 @@ def cluster() -> Access:
 def control_plane() -> Access:
     """A cluster without a node: cheaper, and any manifest can be applied, since no pod ever starts."""
     return given_cluster() or borrow(Options(node=False))
+
+
+@pytest.fixture(scope="session")
+def older_control_plane() -> Access:
+    """Another cluster, of an older Kubernetes; it serves dynamic resource allocation in an older version only."""
+    flags = ("--runtime-config=resource.k8s.io/v1beta1=true", "--feature-gates=DynamicResourceAllocation=true")
+    return borrow(Options(version=OLDER_KUBERNETES, node=False, apiserver_flags=flags), "pytest-older")
 
 
 @pytest.fixture

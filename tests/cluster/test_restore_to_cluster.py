@@ -1,0 +1,193 @@
+"""A version restored to another cluster, of an older Kubernetes: what that one serves in other versions is converted,
+what it does not serve is named before anything is written, and the original does not notice."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.operation import State
+from tests.harness.access import Access
+from tests.harness.errors import ApiError
+from tests.support.scene import Kinds, Scene, open_scene
+
+pytestmark = pytest.mark.cluster
+
+APP = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {colour: blue}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  maxReplicas: 3
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: registry.invalid/web:1}]}
+"""
+DEVICES = """
+apiVersion: resource.k8s.io/v1
+kind: ResourceClaimTemplate
+metadata: {name: gpu}
+spec: {spec: {devices: {requests: [{name: one, exactly: {deviceClassName: gpu.example.com, count: 2}}]}}}
+"""
+
+
+@pytest.fixture
+def scene(control_plane: Access) -> Iterator[Scene]:
+    with open_scene(control_plane, APP) as opened:
+        yield opened
+
+
+@pytest.fixture
+def there(scene: Scene, older_control_plane: Access) -> Iterator[Scene]:
+    """The scene as it looks in the other cluster, where nothing is yet."""
+    yield replace(scene, cluster=older_control_plane, kinds=Kinds(older_control_plane.api), _used=scene._used)
+    _gone(older_control_plane, scene.namespace)
+
+
+def _gone(cluster: Access, namespace: str) -> None:
+    with contextlib.suppress(ApiError):
+        cluster.api.delete(f"/api/v1/namespaces/{namespace}")
+
+
+def contents(scene: Scene) -> dict[str, Any]:
+    """What is there, without what each cluster chooses by itself."""
+    found = scene.look()
+    for body in found.values():
+        spec = body.get("spec") or {}
+        for name in ("clusterIP", "clusterIPs"):
+            spec.pop(name, None)
+        # Older servers write an empty time here.
+        spec.get("template", {}).get("metadata", {}).pop("creationTimestamp", None)
+    return found
+
+
+def test_an_application_is_restored_to_another_cluster_and_undone_there(scene: Scene, there: Scene) -> None:
+    version, before = scene.backup(), scene.look()
+    cluster = scene.register(there.cluster)
+    restored = scene.restore_well(version, cluster=cluster)
+    assert contents(there) == contents(scene)
+    assert scene.look() == before
+    assert restored.operation.outcome["destination"] == {"cluster": cluster, "namespaces": {}}
+    scene.undo_well(restored)
+    assert there.look() == {}
+    assert scene.look() == before
+
+
+def test_what_is_there_already_is_changed_and_put_back_by_an_undo(scene: Scene, there: Scene) -> None:
+    version, cluster = scene.backup(), scene.register(there.cluster)
+    scene.restore_well(version, cluster=cluster)
+    there.patch("ConfigMap/settings", {"data": {"colour": "red"}})
+    there.make("{apiVersion: v1, kind: ConfigMap, metadata: {name: extra}}")
+    before = there.look()
+    restored = scene.restore_well(version, cluster=cluster, mode="exact")
+    assert restored.outcomes() == {"ConfigMap/settings": "update", "ConfigMap/extra": "delete"}
+    assert contents(there) == contents(scene)
+    # The safety version is of the other cluster.
+    safety = scene.repository.versions(scene.application.id).get(restored.operation.outcome["safetyVersion"])
+    assert safety.cluster == cluster
+    scene.undo_well(restored)
+    assert there.look() == before
+
+
+def test_another_cluster_and_another_namespace_at_once(scene: Scene, there: Scene) -> None:
+    version, cluster = scene.backup(), scene.register(there.cluster)
+    name = f"moved-{secrets.token_hex(3)}"
+    try:
+        scene.restore_well(
+            version, cluster=cluster, namespaces={scene.namespace: name}, only=["Namespace", "ConfigMap"]
+        )
+        assert there.look() == {}
+        assert there.api.get(f"/api/v1/namespaces/{name}/configmaps/settings")["data"] == {"colour": "blue"}
+        assert not scene.api.exists(f"/api/v1/namespaces/{name}")
+    finally:
+        _gone(there.cluster, name)
+
+
+def test_what_the_cluster_serves_in_an_older_version_is_converted(scene: Scene, there: Scene) -> None:
+    scene.make(DEVICES)
+    version, cluster = scene.backup(), scene.register(there.cluster)
+    scene.restore_well(version, cluster=cluster)
+    path = f"/apis/resource.k8s.io/v1beta1/namespaces/{scene.namespace}/resourceclaimtemplates/gpu"
+    request = there.api.get(path)["spec"]["spec"]["devices"]["requests"][0]
+    assert (request["deviceClassName"], request["count"]) == ("gpu.example.com", 2)
+
+
+WIDGETS = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.GROUP}
+spec:
+  group: GROUP
+  scope: Namespaced
+  names: {kind: Widget, plural: widgets, singular: widget, listKind: WidgetList}
+  versions:
+  - name: VERSION
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+"""
+
+
+@pytest.fixture
+def group(control_plane: Access, older_control_plane: Access) -> Iterator[str]:
+    """An API group of the test's own."""
+    name = f"g{secrets.token_hex(3)}.scene.test"
+    yield name
+    for cluster in (control_plane, older_control_plane):
+        with contextlib.suppress(ApiError):
+            cluster.api.delete(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.{name}")
+
+
+def _define(scene: Scene, group: str, version: str) -> None:
+    scene.make(WIDGETS.replace("GROUP", group).replace("VERSION", version))
+    scene.cluster.kubectl(
+        "wait", "--for=condition=Established", f"customresourcedefinition/widgets.{group}", "--timeout=30s"
+    )
+
+
+def test_what_the_cluster_does_not_serve_is_named_before_anything_is_written(
+    scene: Scene, there: Scene, group: str
+) -> None:
+    _define(scene, group, "v1")
+    scene.make(f"{{apiVersion: {group}/v1, kind: Widget, metadata: {{name: one}}, spec: {{size: 1}}}}")
+    version, cluster = scene.backup(), scene.register(there.cluster)
+    refused = scene.restore(version, cluster=cluster)
+    assert (refused.state, refused.writes) == (State.FAILED, [])
+    assert f"does not serve Widget.{group} (1: Widget.{group} {scene.namespace}/one)" in refused.message
+    plan = scene.plan(version, cluster=cluster, only=["ConfigMap/*", "Namespace"])
+    assert plan.blockers == ()
+
+
+def test_custom_objects_of_one_shape_are_restored_in_the_version_that_is_served(
+    scene: Scene, there: Scene, group: str
+) -> None:
+    _define(scene, group, "v1beta1")
+    scene.make(f"{{apiVersion: {group}/v1beta1, kind: Widget, metadata: {{name: one}}, spec: {{size: 1}}}}")
+    version, cluster = scene.backup(), scene.register(there.cluster)
+    _define(there, group, "v1")
+    scene.restore_well(version, cluster=cluster)
+    widget = there.api.get(f"/apis/{group}/v1/namespaces/{scene.namespace}/widgets/one")
+    assert widget["spec"] == {"size": 1}
