@@ -57,6 +57,9 @@ def _build(version: str | None) -> None:
     needed = (*binaries.CONTROL_PLANE, *binaries.CONTROLLERS, *binaries.NODE)
     programs = binaries.kubernetes_programs(version, needed)
     print(f"Kubernetes {programs.version}: {programs['kube-apiserver'].parent}")
+    if version is None:
+        older = binaries.kubernetes_programs(binaries.OLDER_KUBERNETES, needed)
+        print(f"Kubernetes {older.version}: {older['kube-apiserver'].parent}")
     print(f"versitygw {binaries.VERSITYGW}: {binaries.versitygw().parent}")
     print(f"LocalStack {localstack.LOCALSTACK}: {localstack.python().parents[1]}")
     if os.geteuid() == 0:
