@@ -68,7 +68,7 @@ def make_package() -> Package:
     folder = cache_root() / "package" / digest.hexdigest()[:16]
     with locked("package", seconds=900, waiting="another process makes the package; waiting for it"):
         if not folder.exists():
-            shutil.rmtree(folder.parent, ignore_errors=True)
+            _forget_old(folder.parent)
             aside = folder.with_suffix(".made")
             shutil.rmtree(aside, ignore_errors=True)
             chalice = [str(Path(sys.executable).with_name("chalice")), "package", "--stage", STAGE]
@@ -86,6 +86,13 @@ def make_package() -> Package:
                 archive.extractall(aside / "unpacked")
             aside.rename(folder)
     return Package(folder)
+
+
+def _forget_old(packages: Path) -> None:
+    """Each is 200 MB. One that was made today may be in use by another run."""
+    for old in packages.glob("*"):
+        if time.time() - old.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 @dataclass
