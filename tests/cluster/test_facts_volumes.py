@@ -49,7 +49,7 @@ def bound(control_plane: Access, policy: str, annotation: str = "made-by") -> It
         scene.make(VOLUME.replace("POLICY", policy).replace("ANNOTATION", annotation))
         try:
             scene.make(CLAIM)
-            wait_until(lambda: phase(scene, "PersistentVolumeClaim/data") == "Bound", seconds=30, what="the binding")
+            wait_until(lambda: phase(scene, "PersistentVolumeClaim/data") == "Bound", seconds=90, what="the binding")
             yield scene, volume
         finally:
             if scene.api.exists(scene.find(volume)):
@@ -76,7 +76,7 @@ def test_a_volume_that_is_gone_is_made_again_for_its_claim(
         scene.delete("PersistentVolumeClaim/data", volume)
         done = scene.restore_well(version)
         assert done.outcomes() == {volume: "create", "PersistentVolumeClaim/data": "create"}
-        wait_until(lambda: rebound(scene, volume), seconds=30, what="the claim to be bound again")
+        wait_until(lambda: rebound(scene, volume), seconds=90, what="the claim to be bound again")
         assert scene.get(volume)["spec"]["persistentVolumeReclaimPolicy"] == policy
 
 
@@ -105,9 +105,9 @@ def test_a_volume_that_was_released_is_bound_to_its_claim_again(control_plane: A
     with bound(control_plane, "Retain") as (scene, volume):
         version, before = scene.backup(), scene.uid(volume)
         scene.delete("PersistentVolumeClaim/data")
-        wait_until(lambda: phase(scene, volume) == "Released", seconds=30, what="the volume to be released")
+        wait_until(lambda: phase(scene, volume) == "Released", seconds=90, what="the volume to be released")
         assert scene.restore_well(version).outcomes() == {"PersistentVolumeClaim/data": "create"}
-        wait_until(lambda: rebound(scene, volume), seconds=30, what="the claim to be bound again")
+        wait_until(lambda: rebound(scene, volume), seconds=90, what="the claim to be bound again")
         assert scene.uid(volume) == before
 
 
@@ -126,7 +126,7 @@ def test_a_volume_on_its_way_out_is_waited_for_in_bounds_and_named(
         scene.patch(volume, {"metadata": {"finalizers": None}})
         done = scene.restore_well(version)
         assert done.outcomes() == {volume: "create", "PersistentVolumeClaim/data": "create"}
-        wait_until(lambda: rebound(scene, volume), seconds=30, what="the claim to be bound again")
+        wait_until(lambda: rebound(scene, volume), seconds=90, what="the claim to be bound again")
 
 
 def test_a_claim_on_its_way_out_is_made_again_once_it_is_gone(
@@ -142,4 +142,4 @@ def test_a_claim_on_its_way_out_is_made_again_once_it_is_gone(
         assert "scene.test/nobody" in refused.message
         scene.patch("PersistentVolumeClaim/data", {"metadata": {"finalizers": None}})
         assert scene.restore_well(version).outcomes() == {"PersistentVolumeClaim/data": "create"}
-        wait_until(lambda: rebound(scene, volume), seconds=30, what="the claim to be bound again")
+        wait_until(lambda: rebound(scene, volume), seconds=90, what="the claim to be bound again")
