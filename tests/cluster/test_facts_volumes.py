@@ -16,6 +16,7 @@ from tests.support.scene import Scene, open_scene
 
 pytestmark = pytest.mark.cluster
 
+#: A class of its own: no claim of another test may take the volume.
 VOLUME = """
 apiVersion: v1
 kind: PersistentVolume
@@ -24,14 +25,14 @@ spec:
   accessModes: [ReadWriteOnce]
   capacity: {storage: 1Mi}
   persistentVolumeReclaimPolicy: POLICY
-  storageClassName: scene-none
+  storageClassName: NS-none
   hostPath: {path: /nowhere}
 """
 CLAIM = """
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: data}
-spec: {accessModes: [ReadWriteOnce], storageClassName: scene-none, volumeName: NS-data,
+spec: {accessModes: [ReadWriteOnce], storageClassName: NS-none, volumeName: NS-data,
   resources: {requests: {storage: 1Mi}}}
 """
 PROVISIONED = "pv.kubernetes.io/provisioned-by"

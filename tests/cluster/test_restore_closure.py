@@ -267,14 +267,14 @@ spec:
   accessModes: [ReadWriteOnce]
   capacity: {storage: 1Mi}
   persistentVolumeReclaimPolicy: Retain
-  storageClassName: ""
+  storageClassName: NS-none
   hostPath: {path: /nowhere}
 """
 CLAIM = """
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: data}
-spec: {accessModes: [ReadWriteOnce], storageClassName: "", volumeName: NS-data, resources: {requests: {storage: 1Mi}}}
+spec: {accessModes: [ReadWriteOnce], storageClassName: NS-none, volumeName: NS-data, resources: {requests: {storage: 1Mi}}}
 """
 
 
