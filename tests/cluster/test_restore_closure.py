@@ -274,7 +274,8 @@ CLAIM = """
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: data}
-spec: {accessModes: [ReadWriteOnce], storageClassName: NS-none, volumeName: NS-data, resources: {requests: {storage: 1Mi}}}
+spec: {accessModes: [ReadWriteOnce], storageClassName: NS-none, volumeName: NS-data,
+  resources: {requests: {storage: 1Mi}}}
 """
 
 
