@@ -86,14 +86,17 @@ class Wanted:
         index = CompactIndex()
         cluster_wide, renamed = set[ObjectKey](), set[ObjectKey]()
         for _, rows in groupby(self.index, key=lambda row: row.key[:2]):
-            kind = []
+            kind: dict[ObjectKey, IndexRow] = {}
             for was, row in self._carried(carrier, rows):
-                kind.append(row)
+                if row.key in kind:
+                    carrier.problems.setdefault(f"Two objects of the version would be called {row.key}.", row.key)
+                    continue
+                kind[row.key] = row
                 if not row.key.namespace and not carrier.is_named(row.key):
                     cluster_wide.add(row.key)
                     renamed |= {row.key} if was.name != row.key.name else set()
-            for row in sorted(kind, key=lambda each: each.key):
-                index.append(row)
+            for key in sorted(kind):
+                index.append(kind[key])
         self.index = index
         if carrier.destination.elsewhere:
             self.cluster_wide, self.renamed = frozenset(cluster_wide), frozenset(renamed)

@@ -270,6 +270,25 @@ def test_a_copy_gets_a_binding_of_its_own_and_the_originals_stays(scene: Scene, 
             scene.api.delete(f"{path}?labelSelector=of={scene.namespace}")
 
 
+def test_two_objects_that_would_be_called_the_same_stop_the_restore(scene: Scene, copy: str) -> None:
+    scene.describe(CLUSTER_STATE)
+    try:
+        scene.make(CLUSTER_WIDE)
+        scene.make(
+            CLUSTER_WIDE.partition("---")[2]
+            .replace("name: NS-lister,", f"name: NS-lister-{copy},")
+            .replace("namespace: NS}", "namespace: other}")
+        )
+        plan = scene.plan(scene.backup(), namespaces={scene.namespace: copy})
+        assert (
+            f"would be called ClusterRoleBinding.rbac.authorization.k8s.io {scene.namespace}-lister-{copy}."
+            in str(plan.blockers)
+        )
+    finally:
+        for path in ("clusterrolebindings", "clusterroles"):
+            scene.api.delete(f"/apis/rbac.authorization.k8s.io/v1/{path}?labelSelector=of={scene.namespace}")
+
+
 # ── saved plans ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
