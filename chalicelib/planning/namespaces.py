@@ -75,6 +75,7 @@ _FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
         )
         for name in ("GRPC", "HTTP", "TCP", "TLS", "UDP")
     },
+    (_MONITORS, "Prometheus"): ("spec.alerting.alertmanagers[].namespace",),
     **{
         (_MONITORS, kind): ("spec.namespaceSelector.matchNames[]",)
         for kind in ("ServiceMonitor", "PodMonitor", "Probe")

@@ -96,6 +96,14 @@ NAMING = {
         ),
         1,
     ),
+    "where a Prometheus sends its alerts": (
+        body(
+            "Prometheus",
+            "monitoring.coreos.com/v1",
+            spec={"alerting": {"alertmanagers": [{"name": "main", "namespace": "shop", "port": "web"}]}},
+        ),
+        1,
+    ),
     "parameters of a policy": (
         body("ValidatingAdmissionPolicyBinding", ADMISSION, spec={"paramRef": {"name": "p", "namespace": "shop"}}),
         1,
