@@ -93,6 +93,8 @@ def read(data: bytes) -> RestoreAsked:
     for name, value in words.items():
         if not isinstance(value, str) or len(value) > 200:
             raise Malformed(f"`{name}` must be text of at most 200 characters.")
+    if not words["signature"].isascii():
+        raise Malformed("`signature` must be 64 hexadecimal digits.")
     if not words["application"] or not words["version"]:
         raise Malformed("`application` and `version` are needed.")
     options = body.get("options", {})

@@ -196,6 +196,8 @@ def test_what_is_no_request_is_told_so(built: House, content: bytes) -> None:
         {"options": []},
         {"more": 1},
         {"nonce": "\ud800"},
+        {"signature": "\ud800"},
+        {"signature": "\u00e9"},
     ],
 )
 def test_members_of_another_form_are_told_so(built: House, shop: str, changes: dict[str, Any]) -> None:
