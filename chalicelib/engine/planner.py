@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -45,6 +45,7 @@ from chalicelib.planning.immutable import Refusal, understand
 from chalicelib.planning.normalise import copy_of, digest, normalise
 from chalicelib.planning.only import Only
 from chalicelib.planning.plan import Question, make_plan
+from chalicelib.planning.references import accounts_named
 from chalicelib.planning.rules import compile_rules
 from chalicelib.planning.selection import Selection
 from chalicelib.planning.shared import Shared
@@ -232,9 +233,15 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
 
 def _shared(wanted: Wanted, target: Target, live: _Live) -> Shared:
     """What others may use too: what was pulled in, and at a destination all that belongs to the whole cluster."""
-    theirs = wanted.cluster_wide - wanted.renamed
+    into = set(target.destination.names.values())
+    theirs = wanted.cluster_wide - {key for key in wanted.renamed if _given_to(live.content(key), into)}
     asked = target.shared and not target.destination.beside
     return Shared(wanted.pulled(), asked, tuple(live.shared_gaps), theirs)
+
+
+def _given_to(binding: Body | None, namespaces: Collection[str]) -> bool:
+    """Whether a binding that goes by the name of a second one is not there, or is one: it names accounts there."""
+    return binding is None or any(account.namespace in namespaces for account in accounts_named(binding))
 
 
 def _with_unmet(plan: Plan, only: Only | None) -> Plan:

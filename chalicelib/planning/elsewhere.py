@@ -77,6 +77,8 @@ class Destination:
                 update={"pod": check.pod.model_copy(update={"namespace": self._name(check.pod.namespace)})}
             )
             for check in spec.restore.health.checks
+            # What a check runs in pods of the original may change it, and says nothing of the copy.
+            if check.pod.namespace is None or self.takes(check.pod.namespace)
         )
         order = tuple(
             rule.model_copy(
@@ -170,6 +172,8 @@ class Carrier:
             body = namespaces.move(body, there.names)
             if there.beside and was[:2] == _BINDING and _subjects_of(body) != moved:
                 body["metadata"]["name"] = self._name_beside(was.name, body)
+                # By its labels it would belong to the original: to its selection, and to who deploys it.
+                body["metadata"].pop("labels", None)
         if there.elsewhere:
             self._let_go(was, body)
         if there.storage_classes:

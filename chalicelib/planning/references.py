@@ -228,7 +228,7 @@ def references_of(body: Body, resource: Resource) -> Iterator[Reference]:
     for rule in rules:
         for value in _at(body, rule.path.split(".")):
             target = _target(value, rule.kind, key.namespace)
-            if target is not None:
+            if target is not None and not _reaches_for_a_secret(target, rule.kind, key):
                 yield Reference(target, _reason(rule.what, key, body))
     annotations = body["metadata"].get("annotations") or {}
     for name in annotations.keys() & _ANNOTATIONS.keys():
@@ -249,6 +249,12 @@ def account_of(body: Body) -> ObjectKey | None:
     if not isinstance(spec, dict):
         return None
     return ObjectKey(*ACCOUNT, key.namespace, str(spec.get("serviceAccountName") or "default"))
+
+
+def _reaches_for_a_secret(target: ObjectKey, kind: _Kind, key: ObjectKey) -> bool:
+    """Whether an object calls a Secret of another namespace what cannot be one (a backend, a parent): who may write
+    the one could have the other read for them."""
+    return target[:2] == SECRET != kind and bool(key.namespace) and target.namespace != key.namespace
 
 
 def _parameters_of_class(body: Body, key: ObjectKey) -> Iterator[Reference]:

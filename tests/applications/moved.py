@@ -33,6 +33,7 @@ def to_namespaces(whole: Snapshot, own: set[str], names: Mapping[str, str]) -> S
             metadata["name"] = names[metadata["name"]]
         elif kind == "ClusterRoleBinding" and (into := _given_to(body, names)):
             metadata["name"] = f"{metadata['name']}-{min(into)}"
+            metadata.pop("labels", None)  # by them it would be the original's
         elif metadata.get("namespace") not in names:
             continue
         moved = _moved(body, names)

@@ -261,6 +261,7 @@ def test_a_copy_gets_a_binding_of_its_own_and_the_originals_stays(scene: Scene, 
         assert scene.api.get(f"{bindings}/{scene.namespace}-lister") == own
         made = scene.api.get(f"{bindings}/{scene.namespace}-lister-{copy}")
         assert made["subjects"] == [{"kind": "ServiceAccount", "name": "web", "namespace": copy}]
+        assert "labels" not in made["metadata"]  # the original selects by them
         assert "ClusterRole/NS-lister" not in restored.outcomes()
         scene.undo_well(restored)
         assert not scene.api.exists(f"{bindings}/{scene.namespace}-lister-{copy}")
@@ -268,6 +269,31 @@ def test_a_copy_gets_a_binding_of_its_own_and_the_originals_stays(scene: Scene, 
     finally:
         for path in (bindings, "/apis/rbac.authorization.k8s.io/v1/clusterroles"):
             scene.api.delete(f"{path}?labelSelector=of={scene.namespace}")
+
+
+def test_a_strangers_binding_of_that_name_is_left_as_it_is(scene: Scene, copy: str) -> None:
+    scene.describe(CLUSTER_STATE)
+    bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    try:
+        scene.make(CLUSTER_WIDE)
+        version = scene.backup()
+        scene.make(
+            CLUSTER_WIDE.partition("---")[2]
+            .replace("name: NS-lister,", f"name: NS-lister-{copy},", 1)
+            .replace("name: NS-lister}", "name: view}")
+            .replace("namespace: NS}", "namespace: other}")
+        )
+        stranger = scene.api.get(f"{bindings}/{scene.namespace}-lister-{copy}")
+        scene.restore_well(version, namespaces={scene.namespace: copy})
+        assert scene.api.get(f"{bindings}/{scene.namespace}-lister-{copy}") == stranger
+        left = {
+            action.object.name: action.reason
+            for action in scene.plan(version, namespaces={scene.namespace: copy}).actions
+        }
+        assert left[f"{scene.namespace}-lister-{copy}"] == "shared"
+    finally:
+        for path in ("clusterrolebindings", "clusterroles"):
+            scene.api.delete(f"/apis/rbac.authorization.k8s.io/v1/{path}?labelSelector=of={scene.namespace}")
 
 
 def test_two_objects_that_would_be_called_the_same_stop_the_restore(scene: Scene, copy: str) -> None:

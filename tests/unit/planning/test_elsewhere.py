@@ -106,6 +106,12 @@ def test_beside_the_original_its_accounts_are_bound_a_second_time(there: Destina
     assert carrier(there).carry(copy_of(BINDING))["metadata"]["name"] == name
 
 
+def test_a_second_binding_has_no_labels_by_which_it_would_be_the_originals() -> None:
+    labelled = {**BINDING, "metadata": {"name": "reader", "labels": {"of": "shop"}}}
+    assert "labels" not in carrier(BESIDE).carry(copy_of(labelled))["metadata"]
+    assert carrier(BOTH).carry(copy_of(labelled))["metadata"]["labels"] == {"of": "shop"}
+
+
 def test_a_binding_of_others_accounts_keeps_its_name() -> None:
     others = {**BINDING, "subjects": [{"kind": "ServiceAccount", "name": "web", "namespace": "infra"}]}
     assert carrier(BESIDE).carry(copy_of(others)) == others
@@ -165,6 +171,13 @@ spec:
     health: {checks: [{pod: {labels: app=web, namespace: shop}, command: [id]}]}
     order: [{before: {kind: Job, name: a, namespace: shop}, ready: {kind: Deployment, name: b}}]
 """
+
+
+def test_beside_the_original_no_check_runs_in_pods_of_a_namespace_that_is_not_restored() -> None:
+    document = load(DOCUMENT.replace("namespace: shop", "namespace: infra"))
+    assert [check.pod.namespace for check in document.spec.restore.health.checks] == ["infra"]
+    assert BESIDE.document(document).spec.restore.health.checks == ()
+    assert len(FAR.document(document).spec.restore.health.checks) == 1
 
 
 def test_the_document_holds_at_the_destination_by_the_new_names() -> None:

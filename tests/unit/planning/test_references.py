@@ -301,3 +301,11 @@ def test_an_aggregated_role_takes_in_what_its_selectors_fit() -> None:
     for change in ({"a": "2"}, {"b": "y"}, {"c": "x"}, {"e": ""}):
         assert not selects(selector, fits | change)
     assert not selects(selector, {"a": "1", "b": "x"})
+
+
+def test_a_secret_of_another_namespace_is_not_reached_for_by_calling_it_a_backend() -> None:
+    route = (
+        "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {namespace: a}, spec: "
+        "{rules: [{backendRefs: [{group: '', kind: Secret, name: admin, namespace: kube-system}]}]}}"
+    )
+    assert not any("Secret" in found for found in _found(route))
