@@ -169,6 +169,9 @@ def _use(aws: Aws, cluster: Access, namespace: str) -> None:
     application = aws.api("POST", "/app", {"name": "shop", "document": shop.document(namespace), "cluster": "stored"})
     identifier = application["id"]
     backup = aws.ended(aws.api("POST", "/app/backup", {"id": identifier, "name": "first"}))
+    for random in ("aa", "bb"):  # an operation that runs longer than a lease leaves several looks at its lane
+        entry = f"control/wake/20260101T000000.000Z/{identifier}/lease-{random}"
+        aws.s3.put_object(Bucket=aws.bucket, Key=entry, Body=b"{}")
     aws.tick()
     version = aws.api("GET", f"/version/getAllVersionsOfApp?appId={identifier}")["items"][0]["id"]
     aws.api("GET", f"/version/selectVersion?versionId={version}")

@@ -107,6 +107,11 @@ def test_the_worker_may_delete_all_that_a_sweep_does() -> None:
         assert any(fnmatchcase(f"${{Repository.Arn}}/vault/app-1/{key}", pattern) for pattern in deletes)
 
 
+def test_the_tick_may_remove_what_says_the_same_and_nothing_else() -> None:
+    assert allowed("tick", "s3:DeleteObject") == ["${Repository.Arn}/control/wake/*"]
+    assert allowed("tick", "s3:PutObject") == []
+
+
 def test_who_needs_no_content_opens_nothing() -> None:
     # `dead_letter` tries the key, so that it gives nothing up while workers cannot open it.
     assert set(POLICIES) - {name for name in POLICIES if allowed(name, "kms:Decrypt")} == {"tick"}
