@@ -14,7 +14,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.domain.application import Application, Timetable
 from chalicelib.domain.document import Schedule
@@ -37,6 +37,9 @@ DEFAULT_CHANGED = "policy"
 #: Who such a backup is by, and the label by which its versions are found.
 BY = "schedule"
 LABEL = "mainstay.dev/made-by"
+
+#: How far two answers' clocks of one storage may lie apart.
+_CLOCKS = timedelta(seconds=5)
 
 _TRIES = 24
 _AT_ONCE = 8
@@ -91,10 +94,20 @@ class Schedules:
                 return wanted
 
             try:
-                return self._repository.applications.update(application, swap)
+                stored = self._repository.applications.update(application, swap)
             except _Overtaken:
                 continue
+            if stored.timetable != found.timetable:
+                self.look_again(stored)
+            return stored
         raise StorageUnavailable(f"{application} was changed by others each of the {_TRIES} times it was to be here.")
+
+    def look_again(self, stored: Application) -> None:
+        """To be called when a new timetable was stored: its entry may have come due before that, and whoever found it
+        did not see the timetable yet and dropped it. Then it is written once more."""
+        timetable = stored.timetable
+        if timetable is not None and timetable.next <= self._repository.now() + _CLOCKS:
+            self._repository.wake.add(timetable.next, stored.id, DUE)
 
     def _schedule(self, application: Application, policy: BackupPolicy | None = None) -> Schedule | None:
         if application.status != "active":
@@ -150,10 +163,12 @@ class Schedules:
 
     def _advance(self, application: str, done: Timetable, following: datetime | None) -> None:
         after = None if following is None else Timetable(rule=done.rule, next=following)
-        self._repository.applications.update(
+        stored = self._repository.applications.update(
             application,
             lambda stored: stored.model_copy(update={"timetable": after}) if stored.timetable == done else None,
         )
+        if stored.timetable == after:
+            self.look_again(stored)
 
     def _occupied(self, application: str) -> bool:
         """Whether a backup runs or waits already (another would only pile up), or the application is to go."""

@@ -88,6 +88,7 @@ class Applications:
         self._claim(application.name, application.id, now)
         policy = self._repository.policies.read()
         stored = self._repository.applications.create(self._schedules.put_right(application, policy))
+        self._schedules.look_again(stored)
         if self._repository.policies.read() != policy:  # who changed it has perhaps not seen this application yet
             stored = self._schedules.change(stored.id, lambda found: found)
         return views.application_view(stored, self._clusters.name_of(cluster), self._warnings(stored, document))

@@ -281,6 +281,46 @@ def test_an_edit_in_the_middle_of_a_start_wins(house: House) -> None:
     assert planned(house) == NOON + timedelta(hours=4)
 
 
+class Slow:
+    """Before the write of this number others work, until the time that is being written has come."""
+
+    def __init__(self, house: House, number: int) -> None:
+        self._house = house
+        self._left = number
+
+    def __call__(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._house.tick(later=90)
+
+
+EACH_MINUTE = DOCUMENT + '  backup: {cron: "* * * * *"}\n'
+
+
+def test_a_time_that_comes_while_it_is_being_set_is_not_forgotten(house: House) -> None:
+    scheduled(house, DOCUMENT)
+    slow = worker(house, Slow(house, 2))  # the entry is written, the application is not
+    edit(Schedules(slow.repository, slow.engine), house, document=EACH_MINUTE)
+    assert backups(house) == []
+    house.tick()
+    assert len(backups(house)) == 1
+    assert planned(house) > house.clock.time
+    assert "schedule" in house.later()
+
+
+def test_a_time_that_comes_while_the_one_before_is_started_is_not_forgotten(house: House) -> None:
+    scheduled(house, EACH_MINUTE)
+    house.clock.advance(60)
+    slow = worker(house, Slow(house, 6))  # all that a start writes, but for the application
+    Schedules(slow.repository, slow.engine)
+    slow.engine.handle(slow.engine.due()[0])
+    house.tick()
+    house.tick(later=60)
+    assert planned(house) > house.clock.time
+    assert "schedule" in house.later()
+    assert len(backups(house)) >= 2
+
+
 def test_two_edits_at_once_leave_the_timetable_of_the_document_that_stands(house: House) -> None:
     schedules = scheduled(house)
     raced = [False]
