@@ -140,6 +140,9 @@ class Requests:
                 raise Revoked("The key of this request was revoked.")
             self._refuse_untimely(asked)
             known = self._started(key, asked, signer, identifier)
+        elif not known.state.ended and self._repository.inbox.answered(key) is None:
+            # Who started it died before the answer; until it is told again, who follows may have given up.
+            self._look_later(known.application, identifier, key, _FIRST_LOOK)
         if known.arguments.get("request", {}).get("object") != key:
             other = known.arguments.get("request", {}).get("object")
             raise Replayed(f"This very request was done already: {known.id} is for `{other}`.")

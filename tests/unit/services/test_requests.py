@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.errors import Forbidden, NotFound
+from chalicelib.domain.errors import Forbidden, NotFound, StorageUnavailable
 from chalicelib.domain.operation import State
 from chalicelib.domain.request import LARGEST, signed
 from chalicelib.services.access import Asker
@@ -137,6 +137,34 @@ def test_the_answer_says_later_how_the_restore_ended(built: House) -> None:
     built.engine.change(answer["operation"], state=State.SUCCEEDED)
     later = list(built.repository.wake.due(built.repository.now() + timedelta(seconds=60)))[-1]
     built.engine.reasons[FOLLOW](later)
+    assert built.repository.inbox.answered(KEY) == {**answer, "state": "succeeded", "ended": True}
+
+
+@pytest.mark.usefixtures("shop")
+def test_the_end_is_told_although_the_answer_came_only_when_the_event_came_again(
+    built: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise StorageUnavailable("It is away.")
+
+    wake, later = built.repository.wake, timedelta(days=1)
+
+    def follow() -> None:
+        for entry in list(wake.due(built.repository.now() + later)):
+            built.engine.reasons[FOLLOW](entry)
+            wake.remove(entry)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(built.repository.inbox, "answer", away)
+        with pytest.raises(StorageUnavailable):
+            put(built, asked(built))
+        while list(wake.due(built.repository.now() + later)):
+            follow()
+    built.services.requests.answer(KEY)
+    answer = built.repository.inbox.answered(KEY)
+    assert answer is not None
+    built.engine.change(answer["operation"], state=State.SUCCEEDED)
+    follow()
     assert built.repository.inbox.answered(KEY) == {**answer, "state": "succeeded", "ended": True}
 
 
