@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from chalicelib.cluster.schemas import OpenApi
 from chalicelib.domain.document.restore import Rewrite
-from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Place, Plan, Verb
 from chalicelib.domain.version import KindSummary, Manifest
 from chalicelib.engine.clusters import ClusterSession
@@ -17,6 +18,7 @@ from chalicelib.engine.wanted import Wanted
 from chalicelib.planning.context import PlanContext
 from chalicelib.planning.elsewhere import Carrier, Destination
 from chalicelib.planning.rewrite import Rewrites
+from chalicelib.planning.unknown_fields import Schemas
 from chalicelib.planning.versions import Served
 from chalicelib.store.repository import Repository
 
@@ -47,7 +49,22 @@ def wanted_of(
     session.speak(found.spoken)
     plurals = {(each.group, each.kind): each.plural for each in manifest.kinds}
     carrier = Carrier(aim.destination, Rewrites(aim.rewrites, plurals), found.converted, found.unspoken)
+    if aim.destination.cluster is not None:
+        carrier.unknown = _unknown_to(session)
     return Wanted(repository, application, version, carrier)
+
+
+def _unknown_to(session: ClusterSession) -> Callable[[Body], Iterator[str]]:
+    """Finds the fields of an object that a cluster does not know."""
+    published, schemas = OpenApi(session.client), dict[str, Schemas]()
+
+    def unknown(body: Body) -> Iterator[str]:
+        version = str(body.get("apiVersion") or "")
+        if version not in schemas:
+            schemas[version] = Schemas(published.document(version))
+        return schemas[version].unknown_in(body)
+
+    return unknown
 
 
 def speak_as_kept(repository: Repository, application: str, session: ClusterSession, version: str | None) -> None:

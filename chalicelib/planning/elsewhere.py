@@ -11,7 +11,7 @@ Volumes stay with the original: claims are given new ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,6 +123,8 @@ class Carrier:
     versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
     #: What the cluster serves of kinds that cannot be brought to any of it.
     unspoken: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    #: Where in an object fields stand that another cluster would drop without a word.
+    unknown: Callable[[Body], Iterable[str]] = lambda _body: ()
     #: Reasons why something may not be written: what it is called there, and a sentence.
     problems: dict[str, ObjectKey] = field(default_factory=dict)
     #: The new storage classes in use.
@@ -184,6 +186,8 @@ class Carrier:
             for sentence in self.rewrites.problems[known:]:
                 self.problems.setdefault(sentence, key_of(body))
         self._convert(was, body)
+        for place in self.unknown(body):
+            self._say("Fields that the cluster does not know, and drops", f"{was} {place}")
         return body
 
     def _convert(self, was: ObjectKey, body: Body) -> None:

@@ -191,3 +191,13 @@ def test_custom_objects_of_one_shape_are_restored_in_the_version_that_is_served(
     scene.restore_well(version, cluster=cluster)
     widget = there.api.get(f"/apis/{group}/v1/namespaces/{scene.namespace}/widgets/one")
     assert widget["spec"] == {"size": 1}
+
+
+def test_fields_that_the_older_cluster_would_drop_are_named_in_the_plan(scene: Scene, there: Scene) -> None:
+    scene.patch("Deployment/web", {"spec": {"template": {"spec": {"hostnameOverride": "shop"}}}})
+    version, cluster = scene.backup(), scene.register(there.cluster)
+    where = f"Deployment.apps {scene.namespace}/web spec.template.spec.hostnameOverride"
+    warnings = scene.plan(version, cluster=cluster).warnings
+    assert warnings == (f"Fields that the cluster does not know, and drops: {where}.",)
+    # Beside the original everything is known.
+    assert scene.plan(version, namespaces={scene.namespace: "elsewhere"}).warnings == ()
