@@ -95,7 +95,7 @@ class Help:
                 if number:
                     formatter.write("\n")
                 indent = " " * formatter.current_indent
-                formatter.write(f"{indent}# {purpose}\n{indent}{in_the_name_of(program, line)}\n")
+                formatter.write(in_the_name_of(program, f"{indent}# {purpose}\n{indent}{line}\n"))
 
 
 class Command(Help, click.Command):

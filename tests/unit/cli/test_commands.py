@@ -652,6 +652,10 @@ def test_help_speaks_in_the_name_it_was_called_by(mainstay: Mainstay) -> None:
     assert "Usage: kubectl mainstay restore" in out.getvalue()
     assert "  kubectl mainstay restore shop before-upgrade" in out.getvalue()
     assert "`kubectl mainstay undo`" in out.getvalue()
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        mainstay("--help", program="kubectl mainstay")
+    assert "(kubectl mainstay serve)" in out.getvalue()
+    assert "{program}" not in out.getvalue()
     assert "kubectl mainstay app list" in mainstay("app", "show", "x-y", program="kubectl mainstay").err
 
 
