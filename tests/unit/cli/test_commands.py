@@ -307,7 +307,6 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.cli.screen.Screen.interactive", True)
 
 
-@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize(
     ("options", "wished"),
     [
@@ -337,6 +336,7 @@ def test_a_destination_of_another_form_is_an_error_of_usage(mainstay: Mainstay, 
     assert mainstay("plan", "shop", *options).code == Exit.USAGE
 
 
+@pytest.mark.usefixtures("terminal")
 def test_a_restore_shows_its_plan_and_does_exactly_that(mainstay: Mainstay, service: FakeService) -> None:
     said = mainstay("restore", "shop", stdin="y\n")
     assert _sent(service, "PUT", "/version/restoreVersion") == [{"dryRun": True}, {"plan": PLAN}]
