@@ -43,6 +43,9 @@ class Wanted:
             self._objects = repository.objects(self.manifest)
             self.index = self._objects.load_index()
         if self.carrier is not None:
+            self.carrier.services = frozenset(
+                (row.key.namespace, row.key.name) for row in self.index.rows_of("", "Service")
+            )
             self._carry(self.carrier)
 
     @property

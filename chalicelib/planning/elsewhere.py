@@ -37,6 +37,13 @@ _WITH_CLAIMS: Mapping[tuple[str, str], str] = {
     ("batch", "CronJob"): "spec.jobTemplate.spec.template.spec",
     ("batch", "Job"): "spec.template.spec",
 }
+#: Kinds that claim names in the public DNS, for all of a controller's.
+_WITH_HOSTS = frozenset(
+    {
+        ("networking.k8s.io", "Ingress"),
+        *(("gateway.networking.k8s.io", f"{name}Route") for name in ("GRPC", "HTTP", "TLS")),
+    }
+)
 #: Places named in one warning.
 _MOST_NAMED = 5
 
@@ -127,6 +134,8 @@ class Carrier:
     unknown: Callable[[Body], Iterable[str]] = lambda _body: ()
     #: Reasons why something may not be written: what it is called there, and a sentence.
     problems: dict[str, ObjectKey] = field(default_factory=dict)
+    #: The Services of the version, each a namespace and a name: texts may mean them.
+    services: frozenset[tuple[str, str]] = frozenset()
     #: The new storage classes in use.
     classes: set[str] = field(default_factory=set)
     _places: dict[str, list[str]] = field(default_factory=dict)
@@ -229,6 +238,11 @@ class Carrier:
                 spec.pop("selector", None)
         elif was[:2] == ("", "Service"):
             self._service(was, body)
+        elif was[:2] in _WITH_HOSTS and self.destination.beside:
+            spec = body.get("spec") or {}
+            hosts = [*(rule.get("host") for rule in spec.get("rules") or ()), *(spec.get("hostnames") or ())]
+            for host in dict.fromkeys(filter(None, hosts)):
+                self._say("Hosts that the original answers to as well (a rewrite changes them)", f"{was} {host}")
 
     def _service(self, was: ObjectKey, body: Body) -> None:
         spec = body.get("spec") or {}
@@ -266,7 +280,7 @@ class Carrier:
     # ── what there is to say ────────────────────────────────────────────────────────────────────────────
 
     def _look_for_names(self, was: ObjectKey, body: Body) -> None:
-        places = list(namespaces.mentions(body, self.destination.names))
+        places = list(namespaces.mentions(body, self.destination.names, self.services))
         if places:
             self._say(
                 "DNS names of the old namespace are left as they are (a rewrite changes them)", f"{was} {places[0]}"

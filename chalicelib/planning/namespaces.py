@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from chalicelib.domain.objects import Body, ObjectKey, key_of
@@ -24,7 +24,10 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _QUALIFIED_ANNOTATIONS = ("cert-manager.io/inject-ca-from", "cert-manager.io/inject-ca-from-secret")
 #: What the group of all accounts of a namespace, and one account as a user, are called.
 _GROUP, _USER = "system:serviceaccounts:", "system:serviceaccount:"
-_DNS = re.compile(r"\.([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\.svc(?![-a-z0-9])")
+_LABEL = r"([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)"
+_DNS = re.compile(rf"\.{_LABEL}\.svc(?![-a-z0-9])")
+#: `db.shop` and no more: a Service's name, or (as often) the end of something else.
+_SHORT = re.compile(rf"(?<![-a-z0-9]){_LABEL}\.{_LABEL}(?![-a-z0-9]|\.[a-z0-9])")
 
 _ADMISSION = "admissionregistration.k8s.io"
 _GATEWAYS = "gateway.networking.k8s.io"
@@ -136,27 +139,38 @@ def move(body: Body, names: Names) -> Body:
     return body
 
 
-def mentions(body: Body, names: Names) -> Iterator[str]:
-    """Places (JSON Pointers) where a text has a DNS name of one of the namespaces: it still leads to the old one."""
+def mentions(body: Body, names: Names, services: Collection[tuple[str, str]] = ()) -> Iterator[str]:
+    """Places (JSON Pointers) where a text has a DNS name of one of the namespaces: it still leads to the old one.
+
+    Short names (`db.shop`) are found of `services`, each a namespace and a name.
+    """
+
+    def leads_back(text: str) -> bool:
+        if not any(f".{name}" in text for name in names):
+            return False
+        return any(found in names for found in _DNS.findall(text)) or any(
+            namespace in names and (namespace, name) in services for name, namespace in _SHORT.findall(text)
+        )
+
     kind = (body.get("apiVersion"), body.get("kind"))
     for member, value in body.items():
         if member == "metadata":
             continue
         encoded = kind == ("v1", "Secret") and member == "data"
-        yield from _texts(value, f"/{member}", names, encoded=encoded)
+        yield from _texts(value, f"/{member}", leads_back, encoded=encoded)
 
 
-def _texts(value: Any, place: str, names: Names, *, encoded: bool) -> Iterator[str]:
+def _texts(value: Any, place: str, meant: Callable[[str], bool], *, encoded: bool) -> Iterator[str]:
     if isinstance(value, dict):
         for member, inner in value.items():
             escaped = str(member).replace("~", "~0").replace("/", "~1")
-            yield from _texts(inner, f"{place}/{escaped}", names, encoded=encoded)
+            yield from _texts(inner, f"{place}/{escaped}", meant, encoded=encoded)
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from _texts(inner, f"{place}/{number}", names, encoded=encoded)
+            yield from _texts(inner, f"{place}/{number}", meant, encoded=encoded)
     elif isinstance(value, str):
         text = _decoded(value) if encoded else value
-        if any(found in names for found in _DNS.findall(text)):
+        if meant(text):
             yield place
 
 

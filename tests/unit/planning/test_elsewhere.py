@@ -93,6 +93,16 @@ def test_storage_classes_are_exchanged_in_claims_and_in_templates_of_claims() ->
     assert other["spec"] == {"storageClassName": "other"}
 
 
+def test_beside_the_original_hosts_that_both_would_answer_to_are_told() -> None:
+    ingress = body("Ingress", "networking.k8s.io/v1", spec={"rules": [{"host": "shop.example.com"}, {"http": {}}]})
+    beside, far = carrier(BESIDE), carrier(FAR)
+    assert beside.carry(copy_of(ingress))["spec"] == ingress["spec"]
+    far.carry(copy_of(ingress))
+    assert "the original answers to as well" in next(iter(beside.warnings))
+    assert "Ingress.networking.k8s.io shop/one shop.example.com" in next(iter(beside.warnings))
+    assert list(far.warnings) == []
+
+
 BINDING = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
     "kind": "ClusterRoleBinding",

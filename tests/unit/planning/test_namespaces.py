@@ -207,3 +207,20 @@ def test_texts_are_not_changed_but_their_places_are_told() -> None:
     place = "/spec/template/spec/containers/0"
     assert list(mentions(deployment, THERE)) == [f"{place}/env/0/value", f"{place}/args/0"]
     assert list(mentions(body("Secret", data={"dsn": secret, "bad": "%%"}), THERE)) == ["/data/dsn"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("db.shop", True),
+        ("postgres://u@db.shop:5432/x", True),
+        ("db-0.db.shop,db-1.db.shop", True),
+        ("db.shop.example.com", False),
+        ("www.shop", False),
+        ("db.shopping", False),
+        ("end of db.shop.", True),
+    ],
+)
+def test_a_short_name_of_a_service_of_the_version_is_found_too(text: str, found: bool) -> None:
+    config = body("ConfigMap", data={"url": text})
+    assert list(mentions(config, THERE, {("shop", "db")})) == (["/data/url"] if found else [])
