@@ -6,12 +6,18 @@ with it, and with claims their data.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from chalicelib.domain.document.state import Scope
 from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.dependents import RowsOnly
+from chalicelib.engine.reading import read
 from chalicelib.engine.volumes import CLAIM, Volumes
+from chalicelib.planning.capture_rules import implied
+from chalicelib.planning.selection import Selection
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 
@@ -40,7 +46,7 @@ class Held:
             case ("", "PersistentVolumeClaim"):
                 return self._claim(key, going)
             case ("", "Namespace"):
-                return self._lost(CLAIM, key.name, going)
+                return self._lost(CLAIM, key.name, going) or self._lost_with(key.name, going)
             case ("apiextensions.k8s.io", "CustomResourceDefinition"):
                 plural, _, group = key.name.partition(".")
                 served = [each for each in self._session.discovery.resources if each.group == group]
@@ -58,15 +64,20 @@ class Held:
             if error.http_status != 403:
                 raise
             return f"It cannot be seen what would be lost with it: {resource.plural} may not be listed."
-        left = sorted(
+        return _told(
             f"{resource.kind} {_where(body['metadata'])}" for body in items if body["metadata"]["uid"] not in going
         )
-        if not left:
-            return ""
-        more = f" and {len(left) - 5} more" if len(left) > 5 else ""
-        return (
-            f"With it these would be lost: {', '.join(left[:5])}{more}. Delete them first, or have the restore "
-            "delete them (consent to their kind), then restore again."
+
+    def _lost_with(self, namespace: str, going: frozenset[str]) -> str:
+        """What else would be lost with a namespace: what somebody made in it, not what is made by itself."""
+        selection = Selection((Scope(namespaces=(namespace,)),))
+        return _told(
+            f"{row.key.kind} {namespace}/{row.key.name}"
+            for row in read(self._session, selection, RowsOnly(), pause=lambda: None).rows
+            if row.key.namespace == namespace
+            and not row.standing
+            and implied(*row.key) is None
+            and going.isdisjoint((row.uid, *row.owners))
         )
 
     def _claim(self, claim: ObjectKey, going: frozenset[str]) -> str:
@@ -75,6 +86,17 @@ class Held:
         pods = self._pods[claim.namespace]
         users = [user for user in users_of(self._session, claim, pods) if user.uids.isdisjoint(going)]
         return in_use(users) or Volumes(self._session, "").cannot_keep(claim)
+
+
+def _told(lost: Iterable[str]) -> str:
+    left = sorted(lost)
+    if not left:
+        return ""
+    more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+    return (
+        f"With it these would be lost: {', '.join(left[:5])}{more}. Delete them first, or have the restore "
+        "delete them (consent to their kind), then restore again."
+    )
 
 
 def _where(metadata: Body) -> str:

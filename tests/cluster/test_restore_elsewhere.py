@@ -159,6 +159,17 @@ def test_an_undo_takes_the_copy_away_and_an_undo_of_it_brings_it_back(scene: Sce
     assert again.state is State.FAILED or there(scene, copy).keys() == made.keys()
 
 
+def test_an_undo_leaves_a_namespace_in_which_somebody_made_something_since(scene: Scene, copy: str) -> None:
+    restored = scene.restore_well(scene.backup(), namespaces={scene.namespace: copy})
+    strangers = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs"}, "data": {"a": "b"}}
+    scene.api.post(f"/api/v1/namespaces/{copy}/configmaps", strangers)
+    undone = scene.undo(restored)
+    assert scene.api.get(f"/api/v1/namespaces/{copy}/configmaps/theirs")["data"] == {"a": "b"}
+    assert set(there(scene, copy)) == {"ConfigMap/theirs"}
+    assert undone.state is State.PARTIAL
+    assert "ConfigMap " + copy + "/theirs" in str(undone.rows)
+
+
 def test_merge_is_the_default_elsewhere_and_exact_deletes_only_there(scene: Scene, copy: str) -> None:
     version, before = scene.backup(), raw(scene)
     into = {scene.namespace: copy}
