@@ -17,6 +17,7 @@ from chalicelib.engine.backup import draw_up
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.packing import PackingVisitor
 from chalicelib.engine.reading import Reading, Row
+from chalicelib.engine.stale import is_as_planned
 from chalicelib.engine.sweeps import sweep_later
 from chalicelib.engine.work import Work
 from chalicelib.planning.normalise import digest, normalise
@@ -65,7 +66,7 @@ def _make(work: Work, plan: Plan) -> str:
             content = normalise(body, resource)
             hashed = digest(content)
             action = touched[key]
-            if uid != action.live_uid or hashed.hex() != action.live_digest:
+            if uid != action.live_uid or not is_as_planned(action, content, hashed):
                 moved.append(str(key))
                 continue
             listing = Listing(resource, key.namespace)

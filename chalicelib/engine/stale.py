@@ -13,8 +13,9 @@ import orjson
 
 from chalicelib.domain.document import Document
 from chalicelib.domain.errors import Conflict
-from chalicelib.domain.objects import ObjectKey
-from chalicelib.domain.plan import Plan
+from chalicelib.domain.objects import Body, ObjectKey
+from chalicelib.domain.plan import Action, Plan
+from chalicelib.planning.normalise import digest
 
 #: Sections of the document that decide what a plan does.
 _SECTIONS = ("rewrite", "storage_classes", "protect", "order")
@@ -44,6 +45,17 @@ def refuse_if_stale(saved: Plan, now: Plan) -> None:
         f"The plan is stale: since it was made, {objects}.{document} Make a new plan.",
         details={"moved": [str(key) for key in moved[:1000]], **({"document": changed} if changed else {})},
     )
+
+
+def is_as_planned(action: Action, content: Body, hashed: bytes | None = None) -> bool:
+    """Whether a live object (normalised) still has the content that an action rests on.
+
+    The rules of an aggregated role are no part of that: its controller writes them anew while the very same plan
+    writes the roles they are taken from.
+    """
+    if content.get("aggregationRule"):
+        return True
+    return (hashed or digest(content)).hex() in {action.live_digest, action.detached_digest}
 
 
 def _essence(of: Plan) -> dict[ObjectKey, tuple[Any, ...]]:

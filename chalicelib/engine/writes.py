@@ -28,11 +28,12 @@ from chalicelib.domain.plan import Action, LedgerEntry, Verb
 from chalicelib.engine import held
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.owners import Owners
+from chalicelib.engine.stale import is_as_planned
 from chalicelib.engine.volumes import Kept, Volumes
 from chalicelib.planning import creation, ownership
 from chalicelib.planning.compare import Comparison, compare
 from chalicelib.planning.context import PlanContext
-from chalicelib.planning.normalise import copy_of, digest, normalise
+from chalicelib.planning.normalise import copy_of, normalise
 from chalicelib.planning.order import OWNER
 
 T = TypeVar("T")
@@ -290,7 +291,7 @@ class Writer:
                 self._orphans.append((resource, wanted))
             if comparison.equal:
                 return _written(f"GET {path}", live, "it was equal already")
-            if digest(comparison.live).hex() not in {action.live_digest, action.detached_digest}:
+            if not is_as_planned(action, comparison.live):
                 raise _moved(key, comparison, "changed")
             body, _ = self._owners.resolve(creation.for_update(comparison.target, live, resource))
             manager = ownership.best_manager(wanted, live)
@@ -595,7 +596,7 @@ def _refuse_if_moved(action: Action, live: Body, resource: Resource) -> None:
     key = action.object.key
     if live["metadata"]["uid"] != action.live_uid:
         raise Conflict(f"{key} was replaced by another object between plan and apply. Make a new plan.")
-    if digest(normalise(copy_of(live), resource)).hex() not in {action.live_digest, action.detached_digest}:
+    if not is_as_planned(action, normalise(copy_of(live), resource)):
         raise Conflict(f"{key} changed between plan and apply; it was not deleted. Make a new plan.")
 
 

@@ -1,0 +1,25 @@
+"""Whether an object still is as a plan saw it."""
+
+from __future__ import annotations
+
+from chalicelib.domain.objects import key_of
+from chalicelib.domain.plan import Action, Identity, Verb
+from chalicelib.engine.stale import is_as_planned
+from chalicelib.planning.normalise import digest
+
+ROLE = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "all"}, "rules": []}
+CHANGED = {**ROLE, "rules": [{"verbs": ["get"], "resources": ["pods"], "apiGroups": [""]}]}
+
+
+def planned(body: dict[str, object]) -> Action:
+    return Action(verb=Verb.DELETE, object=Identity.of(key_of(body)), reason="extra", live_digest=digest(body).hex())
+
+
+def test_an_object_that_changed_is_not_as_planned() -> None:
+    assert is_as_planned(planned(ROLE), ROLE)
+    assert not is_as_planned(planned(ROLE), CHANGED)
+
+
+def test_an_aggregated_role_whose_rules_its_controller_wrote_is_as_planned() -> None:
+    aggregated = {"aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"to": "all"}}]}}
+    assert is_as_planned(planned({**ROLE, **aggregated}), {**CHANGED, **aggregated})
