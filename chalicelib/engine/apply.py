@@ -156,7 +156,9 @@ class _Execution:
         refused = gate.before(wave, (item.action for item in items))
         if gate.told:
             known = self.work.checkpoint.get("warnings") or ()
-            self.work.note(warnings=list(dict.fromkeys((*known, *gate.told))))
+            told = list(dict.fromkeys((*known, *gate.told)))
+            if told != list(known):  # an earlier turn has said it: to say it again leads nowhere
+                self.work.note(warnings=told)
             gate.told.clear()
         for item in items:
             why = refused.get(item.action.object.key)
@@ -246,7 +248,7 @@ class _Execution:
             limit = _COUNTING_LIMIT if freed else 0.0
             if any(_unanswered(entry) for _, entry in self.waiting.values()):
                 limit = max(limit, _ANSWER_LIMIT)
-            if not self.waiting or self.work.elapsed(f"{self.phase}-room") >= limit:
+            if not self.waiting or self.work.elapsed(f"{self.phase}-room", limit) >= limit:
                 break
             self.ledger.flush()
             self.work.pause()

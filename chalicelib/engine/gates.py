@@ -113,11 +113,12 @@ class Gate:
             failed = self.failed()
             waiting = {key: each for key, each in awaited.items() if key not in failed}
             seen = self._unready(waiting)
-            passed = self.work.elapsed(f"gate-{wave}") if seen else 0.0
+            limits = {key: timeout if awaited[key].required else min(timeout, _SHOULD_LIMIT) for key in seen}
+            passed = self.work.elapsed(f"gate-{wave}", max(limits.values())) if seen else 0.0
             over = {
                 key: f"is not ready after {passed:.0f} s ({why})"
                 for key, why in seen.items()
-                if passed >= (timeout if awaited[key].required else min(timeout, _SHOULD_LIMIT))
+                if passed >= limits[key]
             }
             if over.keys() == seen.keys():
                 unready = over

@@ -98,18 +98,19 @@ def settle(work: Work, version: str | None, was: Observed, refused: Iterable[Obj
     and every check. What was `refused` is not waited for.
     """
     limit = work.document.spec.restore.health.timeout.total_seconds()
-    end = time.monotonic() + limit - work.elapsed("health")
+    end = time.monotonic() + limit - work.elapsed("health", limit)
     required = _required(work, version, was) - {f"{key.kind} {key.namespace}/{key.name}" for key in refused}
     unwell_before = was.unwell
     known_before = {_name(workload) for workload in was.workloads}
     while True:
-        work.pause()
+        work.look()
         now = observe(work)
         missing = _missing(now, required)
         if not missing:
             return Verdict(now, ())
         if time.monotonic() >= end:
             break
+        work.pause()  # after the look: a turn that is short sees how things are all the same
         awaited = len(required) + len(now.checks)
         work.report(awaited - len(missing), awaited, "workloads and checks")
         time.sleep(_INTERVAL)

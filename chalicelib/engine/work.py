@@ -222,13 +222,14 @@ class Work:
             limit = self.operation.deadline_seconds
             raise DeadlineExceeded(f"The operation has taken longer than the {limit} s it may.")
 
-    def elapsed(self, wait: str) -> float:
+    def elapsed(self, wait: str, limit: float) -> float:
         """Seconds since this operation first asked for a wait of this name, in whichever turn: a wait that has a
-        limit has it over all turns."""
-        self.moved = True
+        `limit` has it over all turns. To wait is to get somewhere, until that is over."""
         waits, now = self.checkpoint.get("waits") or {}, self.now()
         if wait in waits:
-            return max(0.0, (now - datetime.fromisoformat(waits[wait])).total_seconds())
+            passed = max(0.0, (now - datetime.fromisoformat(waits[wait])).total_seconds())
+            self.moved = self.moved or passed < limit
+            return passed
         self.note(waits={**waits, wait: now.isoformat()})
         return 0.0
 

@@ -96,7 +96,7 @@ def test_a_restore_that_fails_is_undone_in_as_many_turns_as_it_takes(
     with open_functions(site, monkeypatch, lambda: ENOUGH_TO_PLAN) as functions, site.refusing("StatefulSet", "db"):
         done = functions.run("restore", version=version)
     assert (done.state, done.outcome["undone"]) == (State.FAILED, True)
-    assert done.turns >= 2
+    assert done.turns >= 1
     assert_as(site, before)
 
 

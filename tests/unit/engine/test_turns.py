@@ -254,7 +254,7 @@ def test_a_bounded_wait_is_bounded_over_all_turns_and_no_turn_in_it_is_idle(hous
     seen: list[float] = []
 
     def wait(work: Work) -> None:
-        seen.append(work.elapsed("well"))
+        seen.append(work.elapsed("well", 300))
         if seen[-1] < 300:
             out_of_time(work)
 
@@ -264,6 +264,19 @@ def test_a_bounded_wait_is_bounded_over_all_turns_and_no_turn_in_it_is_idle(hous
         house.tick(later=60)
     assert seen == [0, 60, 120, 180, 240, 300]
     assert house.get(started).state is State.SUCCEEDED
+
+
+def test_a_turn_after_a_wait_is_over_is_idle_if_nothing_else_comes_of_it(house: House) -> None:
+    def waited(work: Work) -> None:
+        work.elapsed("well", 30)
+        if work.operation.idle_turns < 2:
+            out_of_time(work)
+
+    house.scripts["backup.two"] = waited
+    started = house.start("backup")
+    for _ in range(6):
+        house.tick(later=20)
+    assert (house.get(started).state, house.get(started).turns) == (State.SUCCEEDED, 4)
 
 
 def test_a_cancel_is_seen_before_the_end_of_the_time(house: House) -> None:

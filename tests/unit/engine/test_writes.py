@@ -1,0 +1,102 @@
+"""One action in the hands of a worker whose time ends in the middle of it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from chalicelib.domain.errors import ClusterRefused, TurnEnded
+from chalicelib.domain.objects import Body, ObjectKey, Resource
+from chalicelib.domain.plan import Action, Identity, Verb
+from chalicelib.engine.writes import Writer
+from chalicelib.planning.context import PlanContext
+
+CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap", namespaced=True)
+KEY = ObjectKey("", "ConfigMap", "shop", "conf")
+
+
+def owned_by(*managers: str) -> list[Body]:
+    return [
+        {"manager": name, "operation": "Update", "apiVersion": "v1", "fieldsV1": {"f:data": {f"f:{name}": {}}}}
+        for name in managers
+    ]
+
+
+WANTED: Body = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"namespace": "shop", "name": "conf", "managedFields": owned_by("one", "two")},
+    "data": {"one": "1", "two": "2"},
+}
+
+
+class Server:
+    """Each write takes longer than the worker's time."""
+
+    def __init__(self) -> None:
+        self.there: Body | None = None
+        self.over = False
+
+    def get(self, _resource: Resource, _namespace: str, _name: str) -> Body | None:
+        return self.there
+
+    def create(self, body: Body, manager: str, *, resource: Resource) -> Body:
+        assert resource == CONFIG_MAP
+        self.over = True
+        if self.there is not None:
+            raise ClusterRefused("it exists", http_status=409, reason="AlreadyExists", request="POST")
+        metadata = {**body["metadata"], "uid": "u", "resourceVersion": "1", "managedFields": owned_by(manager)}
+        self.there = {**body, "metadata": metadata}
+        return self.there
+
+    def patch(self, *_: Any, **__: Any) -> Body:
+        self.over = True
+        assert self.there is not None
+        self.there["metadata"]["managedFields"] = WANTED["metadata"]["managedFields"]
+        return self.there
+
+    # ── the worker ──────────────────────────────────────────────────────────────────────────────────────
+
+    def pause(self) -> None:
+        if self.over:
+            raise TurnEnded("The worker's time is over.")
+
+    def writer(self) -> Writer:
+        self.over = False
+        resources = {("", "ConfigMap"): CONFIG_MAP}
+        discovery = SimpleNamespace(resource_for=lambda group, kind: resources.get((group, kind)))
+        session = cast("Any", SimpleNamespace(objects=self, discovery=discovery, client=None))
+        return Writer(session, PlanContext(resources=resources), self.pause, lambda: None, "op", frozenset())
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+CREATE = Action(verb=Verb.CREATE, object=Identity(kind="ConfigMap", namespace="shop", name="conf"), reason="absent")
+
+
+def test_what_was_begun_is_finished_although_the_time_is_over(server: Server) -> None:
+    entry = server.writer().perform(0, "apply", CREATE, WANTED)
+    assert entry.mark == "done"
+    assert server.there is not None
+    assert server.there["metadata"]["managedFields"] == owned_by("one", "two")
+
+
+def test_what_an_earlier_worker_left_half_done_is_finished_although_each_answer_takes_a_turn(server: Server) -> None:
+    server.create(WANTED, "one", resource=CONFIG_MAP)
+    entry = server.writer().perform(0, "apply", CREATE, WANTED)
+    assert entry.mark == "done"
+    assert server.there is not None
+    assert server.there["metadata"]["managedFields"] == owned_by("one", "two")
+
+
+def test_what_was_not_begun_waits_for_the_next_turn(server: Server) -> None:
+    writer = server.writer()
+    server.over = True
+    with pytest.raises(TurnEnded):
+        writer.perform(0, "apply", CREATE, WANTED)
+    assert server.there is None
