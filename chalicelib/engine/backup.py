@@ -219,12 +219,17 @@ def seal(work: Work) -> Next:
     work.repository.notes.update(
         application,
         manifest.version,
-        lambda _: Note(
-            version=manifest.version,
-            name=arguments.get("name") or "",
-            comment=arguments.get("comment") or "",
-            labels=arguments.get("labels") or {},
-            made_by=work.operation.requested_by,
+        # Another worker may have sealed it and died: what people said of it since (a hold!) is theirs.
+        lambda found: (
+            None
+            if found.made_by
+            else Note(
+                version=manifest.version,
+                name=arguments.get("name") or "",
+                comment=arguments.get("comment") or "",
+                labels=arguments.get("labels") or {},
+                made_by=work.operation.requested_by,
+            )
         ),
     )
     try:

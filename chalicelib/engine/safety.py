@@ -86,7 +86,9 @@ def _make(work: Work, plan: Plan) -> str:
     with work.sealing():
         comment = f"What {work.operation.id} was about to change."
         work.repository.notes.update(
-            application, version, lambda _: Note(version=version, comment=comment, made_by="mainstay")
+            application,
+            version,
+            lambda found: None if found.made_by else Note(version=version, comment=comment, made_by="mainstay"),
         )
         work.repository.versions(application).seal(manifest)
     return version

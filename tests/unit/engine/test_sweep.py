@@ -14,6 +14,7 @@ from chalicelib.domain.errors import Conflict, SegmentsGone, StorageRefused
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.domain.version import Manifest
+from chalicelib.engine.backup import seal
 from chalicelib.engine.engine import Engine
 from chalicelib.engine.flows import FLOWS
 from chalicelib.engine.running import give_up
@@ -419,9 +420,9 @@ def test_a_version_that_a_sweep_met_while_it_was_sealed_is_none(
     assert versions.survey().sealed.keys() == versions.survey().ended.keys() == {manifest.version}
 
 
-def _synthetic(house: House, seed: int, capture: Step = capture) -> Operation:
-    """A backup of the product, but for what it captures; done."""
-    flow = replace(SYNTHETIC, steps={**SYNTHETIC.steps, "capture": capture})
+def _synthetic(house: House, seed: int, **steps: Step) -> Operation:
+    """A backup of the product, but for what it captures (and other `steps`); done."""
+    flow = replace(SYNTHETIC, steps={**SYNTHETIC.steps, **steps})
     engine = Engine(house.repository, None, {OperationKind.BACKUP: flow})  # type: ignore[arg-type]
     started = house.start("backup", engine, seed=seed)
     engine.work(house.application)
@@ -477,3 +478,23 @@ def test_a_sweep_that_needs_several_turns_gets_further_in_each(
     assert done.turns > 3
     assert done.idle_turns == 0
     assert segments(house) == 0
+
+
+def test_a_hold_stays_although_another_worker_seals_what_was_sealed(house: House, sweeps: Sweeps) -> None:
+    """The first one died after the version was there, and somebody held it before the next one came."""
+    held: list[str] = []
+
+    def seal_twice(work: Work) -> Next:
+        seal(work)
+        work.leave_sealing()
+        (version,) = house.repository.versions(house.application).list()
+        house.repository.notes.update(
+            house.application, version, lambda note: note.model_copy(update={"hold": True, "comment": "good"})
+        )
+        held.append(version)
+        return seal(work)
+
+    done = _synthetic(house, seed=1, seal=seal_twice)
+    assert done.state is State.SUCCEEDED
+    note = house.repository.notes.get(house.application, held[0])
+    assert (note.hold, note.comment, note.made_by) == (True, "good", "somebody")
