@@ -81,6 +81,8 @@ class Keeper:
         self._document = hashlib.sha256(work.application.document.encode()).hexdigest()
         #: Listings whose end is kept.
         self._done: set[Listing] = set()
+        #: Where the others go on, as far as that is kept.
+        self._following: dict[Listing, str] = {}
         self._kept_at = time.monotonic()
         #: Bytes that the writer had added when that was last written down.
         self._counted = 0
@@ -126,7 +128,7 @@ class Keeper:
 
     def _keep(self, what: Mapping[Listing, Listed]) -> None:
         self._kept_at = time.monotonic()
-        new = [listing for listing, listed in what.items() if listing not in self._done and _has_news(listed)]
+        new = [listing for listing, listed in what.items() if self._has_news(listing, listed)]
         if not new:
             return
         work = self._work
@@ -147,8 +149,16 @@ class Keeper:
             listed.earlier.append(listed.run)
             listed.earlier_selected.extend(listed.selected)
             listed.run, listed.selected, listed.anew = Run(), array("Q"), False
+            self._following[listing] = listed.following
             if listed.ended:
                 self._done.add(listing)
+
+    def _has_news(self, listing: Listing, listed: Listed) -> bool:
+        """Whether there is more than what is kept: keeping the same again would look as if it got further."""
+        if listing in self._done:
+            return False
+        moved_on = listed.following != self._following.get(listing, "")
+        return listed.ended or listed.anew or moved_on or len(listed.run) > 0
 
     def _chunk(self, listing: Listing, listed: Listed) -> Iterator[bytes]:
         segments = self._visitor.settle(listing)
@@ -218,6 +228,7 @@ class Keeper:
         listed.earlier.append(run)
         listed.earlier_selected.frombytes(bytes.fromhex(head["selected"]))
         listed.following, listed.ended = head["following"], head["ended"]
+        self._following[listing] = listed.following
         listed.gap = Gap.model_validate(head["gap"]) if head["gap"] else None
         if self._memory is not None and head["remembered"] is not None:
             self._memory.remember(listing, head["remembered"])
@@ -227,6 +238,7 @@ class Keeper:
     def _void(self, listing: Listing) -> None:
         self._visitor.restart(listing)
         self._done.discard(listing)
+        self._following.pop(listing, None)
         self.so_far[listing] = Listed()
 
     def _tokens(self, listing: Listing, chunk: _Chunk, segments: list[SegmentRef]) -> Iterator[int]:
@@ -242,10 +254,6 @@ class Keeper:
 
 def _place(listing: Listing) -> tuple[str, str, str]:
     return listing.path, listing.label_selector, listing.field_selector
-
-
-def _has_news(listed: Listed) -> bool:
-    return listed.ended or listed.anew or bool(listed.following) or bool(len(listed.run))
 
 
 def _parted(lines: Iterable[bytes]) -> Iterator[list[bytes]]:

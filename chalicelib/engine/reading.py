@@ -135,8 +135,8 @@ def read(
     for listing, event in each_parallel(session.client, todo, workers=_WORKERS, ahead=_AHEAD, tokens=tokens):
         listed = known[listing]
         if isinstance(event, Page):
-            pause()
             _page(event, listing, requests[listing], listed, visitor)
+            pause()  # after it: a turn in which a page came is further by that page
             continue
         if isinstance(event, Restarted) or event.error is not None:
             listed.begin_anew()

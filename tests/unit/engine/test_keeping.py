@@ -265,6 +265,25 @@ def test_a_turn_that_read_nothing_writes_nothing(work: Work) -> None:
     assert not work.moved
 
 
+def test_a_turn_that_read_nothing_more_of_what_was_begun_is_seen_to_lead_nowhere(work: Work) -> None:
+    first = Turn(work)
+    first.take(SECRETS, range(3))
+    first.at(SECRETS, "page 2")
+    first.stop()
+    known = work.checkpoint["captured"]
+    work.moved = False
+    second = Turn(work)
+    assert second.keeper.so_far[SECRETS].following == "page 2"
+    second.stop()
+    assert work.moved is False
+    assert work.checkpoint["captured"]["parts"] == known["parts"]
+    third = Turn(work)
+    third.at(SECRETS, "page 3")  # a page on which nothing was taken
+    third.stop()
+    assert work.moved is True
+    assert Turn(work).keeper.so_far[SECRETS].following == "page 3"
+
+
 def test_what_is_finished_is_kept_now_and_then(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     turn = Turn(work)
     turn.take(SECRETS, range(80), MUCH)
