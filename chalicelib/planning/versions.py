@@ -128,6 +128,9 @@ def _budget(body: Body) -> None:
 
 
 def _scaler_from_v1(body: Body) -> None:
+    annotations = body["metadata"].get("annotations") or {}
+    if any(f"autoscaling.alpha.kubernetes.io/{name}" in annotations for name in ("metrics", "behavior")):
+        raise CannotConvert("it has metrics or `behavior` in annotations, which only v1 reads")
     spec = body.get("spec") or {}
     percentage = spec.pop("targetCPUUtilizationPercentage", None)
     if percentage is not None:
@@ -151,6 +154,8 @@ def _scaler_to_v1(body: Body) -> None:
 def _level(old: str, new: str) -> _Change:
     def change(body: Body) -> None:
         limited = (body.get("spec") or {}).get("limited") or {}
+        if limited.get(old) == 0:
+            raise CannotConvert("no share at all (0) means the default before v1")
         if old in limited:
             limited[new] = limited.pop(old)
 
@@ -236,6 +241,7 @@ _CHANGES: dict[tuple[Kind, str, str], _Change] = {
         (_LEVEL, of, "v1beta2"): _level("nominalConcurrencyShares", "assuredConcurrencyShares")
         for of in ("v1beta3", "v1")
     },
+    (_LEVEL, "v1", "v1beta3"): _level("nominalConcurrencyShares", "nominalConcurrencyShares"),
 }
 for _claim_kind, _place in (("ResourceClaim", ("spec",)), ("ResourceClaimTemplate", ("spec", "spec"))):
     for _newer in _NEWER:

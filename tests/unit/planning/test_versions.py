@@ -119,6 +119,8 @@ def test_an_ingress_path_without_a_type_gets_the_one_it_meant() -> None:
         (BUDGET, "v1beta1", {"selector": {}}, "v1", "empty selector"),
         (SCALER, "v2", {"metrics": [_CPU, _CPU]}, "v1", "no metric but"),
         (SCALER, "v2", {"behavior": {"scaleUp": {}}}, "v1", "no `behavior`"),
+        (LEVEL, "v1", {"limited": {"nominalConcurrencyShares": 0}}, "v1beta3", "no share at all"),
+        (LEVEL, "v1", {"limited": {"nominalConcurrencyShares": 0}}, "v1beta2", "no share at all"),
     ],
 )
 def test_what_the_other_version_cannot_say_is_not_lost_silently(
@@ -126,6 +128,13 @@ def test_what_the_other_version_cannot_say_is_not_lost_silently(
 ) -> None:
     with pytest.raises(CannotConvert, match=said):
         convert(of(kind, stored, spec), kind, version)
+
+
+def test_metrics_that_an_autoscaler_has_in_annotations_are_not_lost_silently() -> None:
+    scaler = of(SCALER, "v1", {})
+    scaler["metadata"]["annotations"] = {"autoscaling.alpha.kubernetes.io/metrics": "[]"}
+    with pytest.raises(CannotConvert, match="in annotations"):
+        convert(scaler, SCALER, "v2")
 
 
 def test_field_ownership_goes_along_where_the_shape_is_the_same_and_is_dropped_where_not() -> None:
