@@ -207,16 +207,22 @@ class Verifier:
             damage.objects.update(str(row.key) for row in objects)
 
     def _name_versions(self) -> None:
+        """Of segments, those that need them. What only versions needed that have ended since was swept, perhaps:
+        that is no damage."""
         folder = layout.segments(self._application)
-        for key, damage in self._damages.items():
+        existing = frozenset(self._repository.versions(self._application).survey().existing)
+        for key, damage in list(self._damages.items()):
             if not key.startswith(folder):
                 continue
             name = key.rpartition("/")[2]
-            damage.versions = {
+            needing = {
                 manifest.version
                 for manifest in self._manifests
                 if any(segment.name == name for segment in manifest.everything)
             }
+            damage.versions = needing & existing
+            if needing and not damage.versions:
+                del self._damages[key]
 
 
 def mark(repository: Repository, verified: Verified) -> int:

@@ -229,6 +229,25 @@ def test_a_sweep_leaves_what_versions_need_and_nothing_else(repository: Reposito
     assert swept(repository).segments == 0
 
 
+@anywhere
+def test_what_ends_and_is_swept_while_it_is_verified_is_no_damage(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = sealed(repository, A=1)
+    kept = sealed(repository, A=2)
+    lost = layout.segment(APP, kept.segments[0].name)
+
+    def meanwhile(_: Verifier) -> list[tuple[str, str]]:
+        """The manifests are read, the segments not yet."""
+        repository.end_version(APP, gone.version, "somebody", "asked for")
+        assert swept(repository).segments == 2
+        repository.vault.delete(lost)
+        return []
+
+    monkeypatch.setattr(Verifier, "_unreadable_lists", meanwhile)
+    assert [damage.key for damage in verified(repository).damages] == [lost]
+
+
 def test_a_deletion_whose_answer_was_lost_is_a_deletion(bucket: InBucket, proxy: HttpProxy) -> None:
     repository = made_repository(bucket)
     repository.end_version(APP, sealed(repository, A=1).version, "somebody", "asked for")
