@@ -44,6 +44,8 @@ _WITH_HOSTS = frozenset(
         *(("gateway.networking.k8s.io", f"{name}Route") for name in ("GRPC", "HTTP", "TLS")),
     }
 )
+#: The type of the Secrets in which Helm keeps its releases.
+_HELM_RECORD = "helm.sh/release.v1"
 #: Places named in one warning.
 _MOST_NAMED = 5
 
@@ -238,6 +240,12 @@ class Carrier:
                 spec.pop("selector", None)
         elif was[:2] == ("", "Service"):
             self._service(was, body)
+        elif body.get("type") == _HELM_RECORD and was[:2] == ("", "Secret") and self.destination.beside:
+            self._say(
+                "What Helm wrote down of a release names the original's objects: "
+                "`helm uninstall` or `helm upgrade` of the copy would change those",
+                str(was),
+            )
         elif was[:2] in _WITH_HOSTS and self.destination.beside:
             spec = body.get("spec") or {}
             hosts = [*(rule.get("host") for rule in spec.get("rules") or ()), *(spec.get("hostnames") or ())]

@@ -103,6 +103,14 @@ def test_beside_the_original_hosts_that_both_would_answer_to_are_told() -> None:
     assert list(far.warnings) == []
 
 
+def test_beside_the_original_a_record_of_helm_that_names_its_objects_is_told() -> None:
+    beside, far = carrier(BESIDE), carrier(FAR)
+    for one in (beside, far):
+        one.carry(body("Secret", type="helm.sh/release.v1", data={"release": "SDRz"}))
+    assert "would change those: Secret shop/one." in next(iter(beside.warnings))
+    assert list(far.warnings) == []
+
+
 BINDING = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
     "kind": "ClusterRoleBinding",
