@@ -185,10 +185,11 @@ class Writer:
             }
         )
 
-    def _between(self) -> None:
+    def _between(self, tried: int, *, begun: bool = False) -> None:
         """Between two requests of one action: once it has changed something, it is not left half done because a
-        worker's time is over. Or slow answers and short turns would have each turn begin with the same ones."""
-        if self._sent.wrote:
+        worker's time is over. Or slow answers and short turns would have each turn begin with the same ones. Tries
+        beyond the first may take long: these do end with the time."""
+        if tried == 0 and (begun or self._sent.wrote):
             self._look()
         else:
             self._pause()
@@ -249,8 +250,8 @@ class Writer:
         path = resource.collection_path(key.namespace if resource.namespaced else "")
         manager = ownership.best_manager(wanted)
         applied = ownership.applied_whole(wanted, body)
-        for _ in range(_MOST_TRIES):
-            self._between()
+        for tried in range(_MOST_TRIES):
+            self._between(tried)
             try:
                 if applied is not None:
                     applier, content = applied
@@ -291,8 +292,8 @@ class Writer:
     def _update(self, action: Action, resource: Resource, wanted: Body) -> Written:
         key = action.object.key
         path = resource.object_path(key.namespace, key.name)
-        for _ in range(_MOST_TRIES):
-            self._between()
+        for tried in range(_MOST_TRIES):
+            self._between(tried)
             live = self._read(resource, key)
             if live is None:
                 raise Conflict(f"{key} was deleted between plan and apply. Make a new plan.")
@@ -394,8 +395,8 @@ class Writer:
     def _send_delete(self, action: Action, resource: Resource) -> None:
         key = action.object.key
         version = action.live_resource_version
-        for _ in range(_MOST_TRIES):
-            self._between()
+        for tried in range(_MOST_TRIES):
+            self._between(tried)
             try:
                 self._sending.delete(
                     resource,
@@ -463,8 +464,8 @@ class Writer:
         namespace, name = metadata.get("namespace", ""), metadata["name"]
         # As a JSON patch it costs the server a tenth less than as a merge patch of the whole object.
         change = [{"op": "add", "path": "/metadata/managedFields", "value": patch["metadata"]["managedFields"]}]
-        for _ in range(_MOST_TRIES):
-            self._look()  # the object is there: a worker whose time is over finishes this
+        for tried in range(_MOST_TRIES):
+            self._between(tried, begun=True)
             try:
                 owned = self._sending.patch(
                     resource, namespace, name, change, "json", field_manager=ownership.best_manager(wanted)
@@ -520,8 +521,8 @@ class Writer:
         """Give an object that stayed its owners back, now that they were made anew."""
         key = action.object.key
         path = resource.object_path(key.namespace, key.name)
-        for _ in range(_MOST_TRIES):
-            self._between()
+        for tried in range(_MOST_TRIES):
+            self._between(tried)
             live = self._read(resource, key)
             if live is None or live["metadata"].get("deletionTimestamp"):
                 raise Conflict(f"{key} was deleted while its owner was. An undo makes it again.")
