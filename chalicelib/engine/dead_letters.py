@@ -59,6 +59,8 @@ class DeadLetters:
         name = message.operation
         if name is None and message.entry is not None:
             entry = self.repository.wake.find(message.entry)
+            if entry is not None and entry.reason in self.others:
+                return None  # whatever is the matter with a schedule or an answer, no operation is to blame
             name = str(entry.payload.get("operation") or "") if entry is not None else None
         if not name:
             lane = self.repository.lanes.read(message.application)

@@ -121,6 +121,20 @@ def test_messages_about_what_is_taken_up_in_between_do_not_add_up(house: House) 
     assert not house.get(started).state.ended
 
 
+def test_what_cannot_be_started_ends_nothing_that_was(house: House) -> None:
+    house.scripts["restore.two"] = killed
+    started = house.start("restore")
+    house.die()
+    house.engine.reasons["schedule"] = lambda _entry: None
+    poison = house.repository.wake.add(house.clock.time, house.application, "schedule")
+    for _ in range(5):
+        house.engine.look_into(WorkMessage(application=house.application, entry=poison.key))
+    assert (house.get(started).state, house.get(started).dead_letters) == (State.RUNNING, 0)
+    del house.scripts["restore.two"]
+    house.run_until_idle()
+    assert house.get(started).state is State.SUCCEEDED
+
+
 def test_a_plan_that_never_begins_is_ended(house: House) -> None:
     started = house.start("plan")
     for _ in range(3):
