@@ -60,7 +60,14 @@ def is_as_planned(action: Action, content: Body, hashed: bytes | None = None) ->
 
 def _essence(of: Plan) -> dict[ObjectKey, tuple[Any, ...]]:
     return {
-        action.object.key: (action.verb, action.live_uid, action.live_digest, action.wanted_digest)
+        action.object.key: (
+            action.verb,
+            action.live_uid,
+            action.live_digest,
+            action.wanted_digest,
+            action.wave,
+            action.awaits,
+        )
         for action in of.actions
         if action.verb.writes
     }
