@@ -133,7 +133,7 @@ def aws(moto: MotoServer, control_plane: Access, monkeypatch: pytest.MonkeyPatch
             "MAINSTAY_QUEUE_URL": urls["WorkQueue"],
             "MAINSTAY_ADMIN_TOKEN_SHA256": sha256(TOKEN.encode()).hexdigest(),
             # Turns so short that workers wake each other.
-            "MAINSTAY_TURN_SECONDS": "1",
+            "MAINSTAY_TURN_SECONDS": "0.2",
         }
     )
     assert bootstrap.make_repository(settings) is not None
