@@ -123,6 +123,8 @@ class Manifest(Stored):
     application_name: str
     cluster: str
     cluster_version: str = ""
+    #: The uid of its namespace `kube-system`: the same API server under whatever name. Empty: it may not be read.
+    cluster_uid: str = ""
     operation: str
     fence: int
     #: `backup`, or `safety` (made by a restore, of what it was about to touch; then `operation` is the restore).

@@ -146,6 +146,7 @@ def draw_up(
         application_name=work.application.name,
         cluster=work.destination.cluster or work.application.cluster,
         cluster_version=_cluster_version(work),
+        cluster_uid=work.session.identity(),
         operation=work.operation.id,
         fence=work.fence,
         started_at=started,

@@ -13,7 +13,7 @@ from chalicelib.cluster.credentials import RenewedToken
 from chalicelib.cluster.discovery import Discovery, discover, refresh
 from chalicelib.cluster.writing import Objects
 from chalicelib.domain.application import ClusterRecord, EksCluster
-from chalicelib.domain.errors import ClusterNotConfigured
+from chalicelib.domain.errors import ClusterNotConfigured, ClusterRefused
 from chalicelib.store.repository import Repository
 
 
@@ -46,6 +46,16 @@ class ClusterSession:
     def objects(self) -> Objects:
         """Single objects of this server."""
         return Objects(self.client, self.discovery)
+
+    def identity(self) -> str:
+        """What tells this API server from all others, whatever it is called: the uid of the namespace `kube-system`.
+        Empty if this account may not read it."""
+        resource = self.discovery.resource_for("", "Namespace")
+        try:
+            body = self.objects.get(resource, "", "kube-system") if resource is not None else None
+        except ClusterRefused:
+            return ""
+        return str(body["metadata"]["uid"]) if body is not None else ""
 
     def rediscover(self) -> Discovery:
         """Read anew what is served: a definition was created or removed."""

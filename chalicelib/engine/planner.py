@@ -29,7 +29,7 @@ from chalicelib.engine.dependents import Attached, RowsOnly, live_row, owners_of
 from chalicelib.engine.gates import with_gates
 from chalicelib.engine.held import Held
 from chalicelib.engine.live import read_objects
-from chalicelib.engine.neighbours import neighbours
+from chalicelib.engine.neighbours import neighbours, original
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.reading import Row, read
 from chalicelib.engine.stale import rests_on
@@ -226,12 +226,14 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
     )
     plan = with_gates(plan, wanted, rules, context)
     plan = elsewhere_blockers(plan, wanted, context, only)
-    others = () if plan.empty else neighbours(ground.repository, ground.application, target.destination, document)
+    there = target.destination
+    others = () if plan.empty else neighbours(ground.repository, ground.application, there, document)
+    others = (*original(session, there, wanted.manifest), *others)
     plan = plan.model_copy(
         update={
-            "destination": place_of(target.destination),
+            "destination": place_of(there),
             "rests_on": rests_on(ground.document),
-            "warnings": (*plan.warnings, *others),
+            "warnings": (*others, *plan.warnings),
         }
     )
     return Planning(target, _with_unmet(plan, only), wanted)

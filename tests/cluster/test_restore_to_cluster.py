@@ -201,3 +201,10 @@ def test_fields_that_the_older_cluster_would_drop_are_named_in_the_plan(scene: S
     assert warnings == (f"Fields that the cluster does not know, and drops: {where}.",)
     # Beside the original everything is known.
     assert scene.plan(version, namespaces={scene.namespace: "elsewhere"}).warnings == ()
+
+
+def test_the_original_under_another_name_is_noticed(scene: Scene) -> None:
+    version, twin = scene.backup(), scene.register(scene.cluster)
+    scene.patch("ConfigMap/settings", {"data": {"colour": "red"}})
+    (warning,) = scene.plan(version, cluster=twin).warnings
+    assert "is the cluster that the version was made on" in warning
