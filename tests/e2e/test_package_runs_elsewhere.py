@@ -19,12 +19,15 @@ from tests.e2e import shop
 from tests.e2e.aws import Stack
 from tests.e2e.packaged import Deployed, make_package
 from tests.harness.access import Access
+from tests.harness.api_proxy import api_behind_http_proxy
 from tests.harness.localstack import LocalStack
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 
 #: Seconds of the worker's function: a quarter of it is margin, and no operation ends within the rest.
 SECONDS = 2.0
+#: Objects that a restore brings back.
+MANY = 96
 
 
 @dataclass
@@ -111,23 +114,43 @@ def account(localstack: LocalStack, tmp_path_factory: pytest.TempPathFactory) ->
 def test_its_handlers_register_back_up_and_restore_in_many_turns_and_log_in_json_without_secrets(
     account: Account, control_plane: Access, control_namespace: str
 ) -> None:
-    kubeconfig = Path(control_plane.kubeconfig).read_text()
-    account.ask("PUT", "/kubernetes/setKubernetesSettings", {"name": "production", "kubeconfig": kubeconfig})
-    shop.deploy(control_plane, control_namespace)
+    with api_behind_http_proxy(control_plane) as (proxy, kubeconfig):
+        # Writes so slow that a restore of `MANY` objects takes longer than one turn.
+        proxy.delay("POST|PUT|PATCH", r"/configmaps", seconds=0.6, times=None)
+        text = Path(kubeconfig).read_text()
+        account.ask("PUT", "/kubernetes/setKubernetesSettings", {"name": "production", "kubeconfig": text})
+        shop.deploy(control_plane, control_namespace)
+        _there_and_back(account, control_plane, control_namespace)
+    assert account.turns > 2
+    _logs_tell_no_secret(account)
+
+
+def _there_and_back(account: Account, control_plane: Access, control_namespace: str) -> None:
+    many = [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": f"many-{number}", "namespace": control_namespace, "labels": {"many": "yes"}},
+        }
+        for number in range(MANY)
+    ]
+    control_plane.apply(*many)
     application = account.ask("POST", "/app", {"name": "shop", "namespace": control_namespace})
 
     made = account.ended(account.ask("POST", "/app/backup", {"id": application["id"]}))
     assert made["state"] == "succeeded", made
     shop.set_config(control_plane, control_namespace, "config-0", number="wrong")
     shop.delete_config(control_plane, control_namespace, "config-1")
+    control_plane.api.delete(f"/api/v1/namespaces/{control_namespace}/configmaps?labelSelector=many")
 
     path = f"/version/restoreVersion?versionId={made['outcome']['version']}"
     restored = account.ended(account.ask("PUT", path, {}, "/version/restoreVersion"))
     assert restored["state"] == "succeeded", restored
     assert shop.config(control_plane, control_namespace, "config-0") == {"number": "0"}
     assert shop.config(control_plane, control_namespace, "config-1") == {"number": "1"}
-    assert account.turns > 2
 
+
+def _logs_tell_no_secret(account: Account) -> None:
     for function in account.deployed.warm.values():
         for line in function.log.read_text().splitlines():
             assert isinstance(json.loads(line), dict), (function.name, line)

@@ -23,6 +23,8 @@ def test_health_and_description_are_open_to_all_and_need_no_settings(monkeypatch
 def test_wrong_settings_are_told_to_the_log_and_not_to_strangers(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    # As in a process that has not opened anything yet.
+    monkeypatch.setattr("chalicelib.bootstrap._built", {})
     monkeypatch.setenv("MAINSTAY_REPOSITORY", "nonsense")
     with caplog.at_level(logging.ERROR, "mainstay.api"):
         said = ask("GET", "/app")
