@@ -15,6 +15,7 @@ from tests.unit.services.house import DOCUMENT, House
 def test_health_and_description_are_open_to_all_and_need_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     # As in a process that has not opened anything yet.
     monkeypatch.setattr("chalicelib.bootstrap._built", {})
+    monkeypatch.setattr("chalicelib.bootstrap._handed_in", [])
     monkeypatch.setenv("MAINSTAY_REPOSITORY", "nonsense")
     assert ask("GET", "/health", token=None).json["status"] == "ok"
     assert ask("GET", "/openapi.json", token=None).json["openapi"] == "3.1.0"
@@ -25,6 +26,7 @@ def test_wrong_settings_are_told_to_the_log_and_not_to_strangers(
 ) -> None:
     # As in a process that has not opened anything yet.
     monkeypatch.setattr("chalicelib.bootstrap._built", {})
+    monkeypatch.setattr("chalicelib.bootstrap._handed_in", [])
     monkeypatch.setenv("MAINSTAY_REPOSITORY", "nonsense")
     with caplog.at_level(logging.ERROR, "mainstay.api"):
         said = ask("GET", "/app")
