@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from chalicelib.domain.objects import Body, ObjectKey, key_of
+from chalicelib.planning.pod_specs import POD_SPECS
 
 #: Old name → new name.
 Names = Mapping[str, str]
@@ -34,17 +35,6 @@ _GATEWAYS = "gateway.networking.k8s.io"
 _MONITORS = "monitoring.coreos.com"
 _RBAC = "rbac.authorization.k8s.io"
 
-_POD_SPECS: Mapping[tuple[str, str], str] = {
-    ("", "Pod"): "spec",
-    ("", "PodTemplate"): "template.spec",
-    ("", "ReplicationController"): "spec.template.spec",
-    ("apps", "DaemonSet"): "spec.template.spec",
-    ("apps", "Deployment"): "spec.template.spec",
-    ("apps", "ReplicaSet"): "spec.template.spec",
-    ("apps", "StatefulSet"): "spec.template.spec",
-    ("batch", "CronJob"): "spec.jobTemplate.spec.template.spec",
-    ("batch", "Job"): "spec.template.spec",
-}
 _TERMS = (
     "affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[]",
     "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[]",
@@ -98,7 +88,7 @@ _SELECTORS: dict[tuple[str, str], tuple[str, ...]] = {
     (_ADMISSION, "MutatingAdmissionPolicyBinding"): ("spec.matchResources.namespaceSelector",),
     (_GATEWAYS, "Gateway"): ("spec.listeners[].allowedRoutes.namespaces.selector",),
 }
-for _kind, _place in _POD_SPECS.items():
+for _kind, _place in POD_SPECS.items():
     _FIELDS[_kind] = tuple(f"{_place}.{term}.namespaces[]" for term in _TERMS)
     _SELECTORS[_kind] = tuple(f"{_place}.{term}.namespaceSelector" for term in _TERMS)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
+from chalicelib.planning.pod_specs import POD_SPECS
 
 _Kind = tuple[str, str]
 
@@ -111,19 +112,6 @@ _POD = (
         )
     ),
 )
-
-#: Where the kinds that make pods have the pod's spec.
-POD_SPECS: Mapping[_Kind, str] = {
-    ("", "Pod"): "spec",
-    ("", "PodTemplate"): "template.spec",
-    ("", "ReplicationController"): "spec.template.spec",
-    ("apps", "DaemonSet"): "spec.template.spec",
-    ("apps", "Deployment"): "spec.template.spec",
-    ("apps", "ReplicaSet"): "spec.template.spec",
-    ("apps", "StatefulSet"): "spec.template.spec",
-    ("batch", "CronJob"): "spec.jobTemplate.spec.template.spec",
-    ("batch", "Job"): "spec.template.spec",
-}
 
 _CLAIM_SPEC = (
     _Named("storageClassName", _CLASS, "storage class of"),
