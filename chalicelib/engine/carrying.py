@@ -39,9 +39,19 @@ class Aim(Protocol):
 
 
 def wanted_of(
-    repository: Repository, application: str, session: ClusterSession, version: str | None, aim: Aim
+    repository: Repository,
+    application: str,
+    session: ClusterSession,
+    version: str | None,
+    aim: Aim,
+    *,
+    find_unknown: bool = False,
 ) -> Wanted:
-    """The content of a version as it is to be at its destination, and the session made to speak its API versions."""
+    """The content of a version as it is to be at its destination, and the session made to speak its API versions.
+
+    With `find_unknown` fields that another cluster does not know are warned of: a plan says so once, and who carries
+    it out need not read the cluster's schemas again.
+    """
     if not version:
         return Wanted(repository, application, None)
     manifest = repository.versions(application).get(version)
@@ -49,7 +59,7 @@ def wanted_of(
     session.speak(found.spoken)
     plurals = {(each.group, each.kind): each.plural for each in manifest.kinds}
     carrier = Carrier(aim.destination, Rewrites(aim.rewrites, plurals), found.converted, found.unspoken)
-    if aim.destination.cluster is not None:
+    if find_unknown and aim.destination.cluster is not None:
         carrier.unknown = _unknown_to(session)
     return Wanted(repository, application, version, carrier)
 
