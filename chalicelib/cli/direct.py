@@ -14,13 +14,35 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ValidationError
+
 from chalicelib.cli.failure import Failure
 from chalicelib.cli.gateway import Json
 from chalicelib.domain.errors import MainstayError, Malformed
+from chalicelib.services.models.applications import (
+    ApplicationChange,
+    ApplicationRegistration,
+    DeletionQuery,
+    StatusQuery,
+    SweepQuery,
+)
+from chalicelib.services.models.automatic import AutobackupRequest, PolicyRequest
+from chalicelib.services.models.clusters import ClusterQuery, ClusterSettings
+from chalicelib.services.models.comparing import CompareQuery
+from chalicelib.services.models.documents import DraftRequest
+from chalicelib.services.models.operations import OperationsQuery
+from chalicelib.services.models.request_keys import RequestKeyRequest
+from chalicelib.services.models.restores import RestoreRequest
+from chalicelib.services.models.shapes import PageQuery
+from chalicelib.services.models.versions import (
+    BackupRequest,
+    VersionChange,
+    VersionDeletionQuery,
+    VersionQuery,
+    VersionsQuery,
+)
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from chalicelib.engine.work import Budget
     from chalicelib.services.bundle import Services
 
@@ -73,7 +95,7 @@ class DirectGateway:
 
     def applications(self) -> Json:
         """Every application."""
-        return self._list(self._services.applications.list, "PageQuery", {})
+        return self._list(self._services.applications.list, PageQuery, {})
 
     def application(self, application: str) -> Json:
         """One application with its document."""
@@ -81,20 +103,20 @@ class DirectGateway:
 
     def register(self, body: Json) -> Json:
         """Register an application."""
-        return self._ask(self._services.applications.register, self._model("ApplicationRegistration", body))
+        return self._ask(self._services.applications.register, self._model(ApplicationRegistration, body))
 
     def change(self, application: str, body: Json) -> Json:
         """Change name, description, document or status."""
-        return self._ask(self._services.applications.update, application, self._model("ApplicationChange", body))
+        return self._ask(self._services.applications.update, application, self._model(ApplicationChange, body))
 
     def delete(self, application: str, *, keep_versions: bool) -> Json:
         """Start to delete an application."""
-        query = self._model("DeletionQuery", {"keepVersions": keep_versions})
+        query = self._model(DeletionQuery, {"keepVersions": keep_versions})
         return self._ask(self._services.applications.delete, application, query)
 
     def autobackup(self, application: str, seconds: int, body: Json) -> Json:
         """Set how often an application is backed up by itself."""
-        request = self._model("AutobackupRequest", body)
+        request = self._model(AutobackupRequest, body)
         return self._ask(self._services.automatic.set_interval, application, str(seconds), request)
 
     def policy(self) -> Json:
@@ -103,7 +125,7 @@ class DirectGateway:
 
     def change_policy(self, body: Json) -> Json:
         """Change it."""
-        return self._ask(self._services.automatic.change_policy, self._model("PolicyRequest", body, nulls=True))
+        return self._ask(self._services.automatic.change_policy, self._model(PolicyRequest, body, nulls=True))
 
     def request_keys(self) -> Json:
         """The keys that requests are signed with."""
@@ -111,7 +133,7 @@ class DirectGateway:
 
     def add_request_key(self, body: Json) -> Json:
         """Make one."""
-        return self._ask(self._services.request_keys.add, self._model("RequestKeyRequest", body))
+        return self._ask(self._services.request_keys.add, self._model(RequestKeyRequest, body))
 
     def revoke_request_key(self, key: str) -> Json:
         """Revoke one."""
@@ -119,44 +141,44 @@ class DirectGateway:
 
     def status(self, application: str, *, refresh: bool) -> Json:
         """How an application is."""
-        query = self._model("StatusQuery", {"refresh": refresh})
+        query = self._model(StatusQuery, {"refresh": refresh})
         return self._ask(self._services.applications.status, application, query)
 
     # Versions
 
     def backup(self, body: Json) -> Json:
         """Start a backup."""
-        return self._ask(self._services.versions.backup, self._model("BackupRequest", body))
+        return self._ask(self._services.versions.backup, self._model(BackupRequest, body))
 
     def versions(
         self, application: str, *, limit: int | None = None, label: str | None = None, safety: bool = False
     ) -> Json:
         """The newest versions."""
         query = {"appId": application, "label": label, "purpose": "all" if safety else "backup"}
-        return self._list(self._services.versions.list, "VersionsQuery", query, limit)
+        return self._list(self._services.versions.list, VersionsQuery, query, limit)
 
     def version(self, version: str) -> Json:
         """Everything about one version."""
-        return self._ask(self._services.versions.get, self._model("VersionQuery", {"versionId": version}))
+        return self._ask(self._services.versions.get, self._model(VersionQuery, {"versionId": version}))
 
     def change_version(self, version: str, body: Json) -> Json:
         """Change what people say about a version."""
-        query = self._model("VersionQuery", {"versionId": version})
-        return self._ask(self._services.versions.update, query, self._model("VersionChange", body))
+        query = self._model(VersionQuery, {"versionId": version})
+        return self._ask(self._services.versions.update, query, self._model(VersionChange, body))
 
     def delete_version(self, version: str, *, force: bool) -> Json:
         """Delete a version."""
-        query = self._model("VersionDeletionQuery", {"versionId": version, "force": force})
+        query = self._model(VersionDeletionQuery, {"versionId": version, "force": force})
         return self._ask(self._services.versions.delete, query)
 
     def restore(self, version: str, body: Json) -> Json:
         """Start a restore or a plan."""
-        query = self._model("VersionQuery", {"versionId": version})
-        return self._ask(self._services.versions.restore, query, self._model("RestoreRequest", body))
+        query = self._model(VersionQuery, {"versionId": version})
+        return self._ask(self._services.versions.restore, query, self._model(RestoreRequest, body))
 
     def compare(self, from_: str, to: str) -> Json:
         """What differs."""
-        return self._ask(self._services.versions.compare, self._model("CompareQuery", {"from": from_, "to": to}))
+        return self._ask(self._services.versions.compare, self._model(CompareQuery, {"from": from_, "to": to}))
 
     # Operations
 
@@ -167,7 +189,7 @@ class DirectGateway:
     def operations(self, application: str | None, *, limit: int | None = None, running: bool | None = None) -> Json:
         """The newest operations."""
         query = {"appId": application, "running": running}
-        return self._list(self._services.operations.list, "OperationsQuery", query, limit)
+        return self._list(self._services.operations.list, OperationsQuery, query, limit)
 
     def operation(self, operation: str) -> Json:
         """One operation."""
@@ -176,16 +198,16 @@ class DirectGateway:
     def plan(self, operation: str) -> Json:
         """The plan that an operation made, with all its actions."""
         ask = self._services.operations.plan
-        plan = page = self._ask(ask, operation, self._model("PageQuery", {}))
+        plan = page = self._ask(ask, operation, self._model(PageQuery, {}))
         while token := page.get("next"):
-            page = self._ask(ask, operation, self._model("PageQuery", {"next": token}))
+            page = self._ask(ask, operation, self._model(PageQuery, {"next": token}))
             plan["actions"] = [*plan["actions"], *page["actions"]]
         return {**plan, "next": None}
 
     def result(self, operation: str) -> Json:
         """What became of each object."""
         ask = self._services.operations.result
-        return self._list(lambda asker, query: ask(asker, operation, query), "PageQuery", {})
+        return self._list(lambda asker, query: ask(asker, operation, query), PageQuery, {})
 
     def cancel(self, operation: str) -> Json:
         """Ask an operation to stop."""
@@ -193,7 +215,7 @@ class DirectGateway:
 
     def sweep(self, application: str, *, at_once: bool) -> Json:
         """Sweep an application, and wait until that has ended."""
-        query = self._model("SweepQuery", {"now": at_once})
+        query = self._model(SweepQuery, {"now": at_once})
         operation = self._ask(self._services.sweeping.sweep, application, query)
         with self.attend(operation):
             while not operation["finishedAt"]:
@@ -205,19 +227,19 @@ class DirectGateway:
 
     def draft(self, body: Json) -> Json:
         """A document written from what runs."""
-        return self._ask(self._services.documents.draft, self._model("DraftRequest", body))
+        return self._ask(self._services.documents.draft, self._model(DraftRequest, body))
 
     def clusters(self) -> Json:
         """The clusters that are known."""
-        return self._list(self._services.clusters.list, "PageQuery", {})
+        return self._list(self._services.clusters.list, PageQuery, {})
 
     def cluster_status(self, cluster: str | None) -> Json:
         """Whether a cluster answers."""
-        return self._ask(self._services.clusters.status, self._model("ClusterQuery", {"cluster": cluster}))
+        return self._ask(self._services.clusters.status, self._model(ClusterQuery, {"cluster": cluster}))
 
     def configure_cluster(self, body: Json) -> Json:
         """Register a cluster or change it."""
-        return self._ask(self._services.clusters.configure, self._model("ClusterSettings", body))
+        return self._ask(self._services.clusters.configure, self._model(ClusterSettings, body))
 
     def remove_cluster(self, cluster: str) -> Json:
         """Forget a cluster."""
@@ -261,7 +283,9 @@ class DirectGateway:
         with _translated():
             return use_case(self._asker, *arguments).model_dump(mode="json", by_alias=True)
 
-    def _list(self, use_case: Callable[..., BaseModel], query: str, members: Json, limit: int | None = None) -> Json:
+    def _list(
+        self, use_case: Callable[..., BaseModel], query: type[BaseModel], members: Json, limit: int | None = None
+    ) -> Json:
         items: list[Any] = []
         token: str | None = None
         while True:
@@ -272,14 +296,10 @@ class DirectGateway:
             if not token or (limit is not None and len(items) >= limit):
                 return {"items": items}
 
-    def _model(self, name: str, members: Json, *, nulls: bool = False) -> BaseModel:
-        """A request's model by its name, from what is given; refused as the API refuses it. `nulls` are given too."""
-        from pydantic import ValidationError
-
-        from chalicelib.services import models
-
+    def _model(self, model: type[BaseModel], members: Json, *, nulls: bool = False) -> BaseModel:
+        """A request's model, from what is given; refused as the API refuses it. `nulls` are given too."""
         try:
-            model: BaseModel = getattr(models, name).model_validate(
+            return model.model_validate(
                 {member: given for member, given in members.items() if nulls or given is not None}
             )
         except ValidationError as error:
@@ -288,7 +308,6 @@ class DirectGateway:
             raise Failure.of_error(
                 Malformed(f"{where}: {str(details['msg']).removeprefix('Value error, ')}.")
             ) from None
-        return model
 
 
 @contextmanager

@@ -17,17 +17,17 @@ from chalicelib.services import naming, paging, views
 from chalicelib.services.access import Asker
 from chalicelib.services.documents import accepted
 from chalicelib.services.looking import MOST_SECONDS, within
-from chalicelib.services.models import (
+from chalicelib.services.models.applications import (
     ApplicationChange,
     ApplicationPage,
     ApplicationRegistration,
     ApplicationView,
     DeletionQuery,
-    OperationView,
-    PageQuery,
     StatusQuery,
     StatusView,
 )
+from chalicelib.services.models.operations import OperationView
+from chalicelib.services.models.shapes import PageQuery
 from chalicelib.services.refusals import invalid
 from chalicelib.services.state import newest, newest_good, state_of, storage_used
 

@@ -17,7 +17,8 @@ from chalicelib.domain.policy import BackupPolicy
 from chalicelib.services import views
 from chalicelib.services.access import Asker
 from chalicelib.services.documents import accepted
-from chalicelib.services.models import ApplicationView, AutobackupRequest, PolicyRequest, PolicyView
+from chalicelib.services.models.applications import ApplicationView
+from chalicelib.services.models.automatic import AutobackupRequest, PolicyRequest, PolicyView
 from chalicelib.services.refusals import invalid
 
 if TYPE_CHECKING:

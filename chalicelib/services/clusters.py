@@ -23,16 +23,15 @@ from chalicelib.domain.ids import new_id
 from chalicelib.services import naming, paging, views
 from chalicelib.services.access import Asker
 from chalicelib.services.looking import MOST_SECONDS, within
-from chalicelib.services.models import (
+from chalicelib.services.models.clusters import (
     ClusterPage,
     ClusterQuery,
     ClusterSettings,
     ClusterStatusView,
     ClusterView,
     EksSettings,
-    Gone,
-    PageQuery,
 )
+from chalicelib.services.models.shapes import Gone, PageQuery
 from chalicelib.services.refusals import invalid
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.domain.version import Gap, Manifest
 from chalicelib.services.looking import within
-from chalicelib.services.models import ComparisonView, FieldChange, ObjectChange
+from chalicelib.services.models.comparing import ComparisonView, FieldChange, ObjectChange
 
 if TYPE_CHECKING:
     from chalicelib.engine.compare import Comparison

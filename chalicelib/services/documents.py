@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.services.access import Asker
 from chalicelib.services.looking import MOST_SECONDS, within
-from chalicelib.services.models import DocumentCheck, DocumentRequest, Draft, DraftRequest, ProblemView
+from chalicelib.services.models.documents import DocumentCheck, DocumentRequest, Draft, DraftRequest, ProblemView
 
 if TYPE_CHECKING:
     from chalicelib.cluster.client import Client

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.version import Manifest
 from chalicelib.services.access import Asker
-from chalicelib.services.models import RestoreRequest
+from chalicelib.services.models.restores import RestoreRequest
 from chalicelib.services.refusals import invalid
 
 if TYPE_CHECKING:

@@ -16,15 +16,15 @@ from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.services import paging, views
 from chalicelib.services.access import Asker
 from chalicelib.services.living import refuse_ending
-from chalicelib.services.models import (
+from chalicelib.services.models.operations import (
     AheadView,
     OperationPage,
     OperationsQuery,
     OperationView,
-    PageQuery,
     PlanView,
     ResultPage,
 )
+from chalicelib.services.models.shapes import PageQuery
 
 if TYPE_CHECKING:
     from chalicelib.engine.engine import Engine

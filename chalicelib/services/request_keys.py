@@ -9,7 +9,7 @@ from chalicelib.domain.errors import Forbidden
 from chalicelib.domain.ids import new_id, parse_id
 from chalicelib.domain.request import RequestKey
 from chalicelib.services.access import Asker
-from chalicelib.services.models import RequestKeyMade, RequestKeyPage, RequestKeyRequest, RequestKeyView
+from chalicelib.services.models.request_keys import RequestKeyMade, RequestKeyPage, RequestKeyRequest, RequestKeyView
 
 if TYPE_CHECKING:
     from chalicelib.store.repository import Repository

@@ -32,7 +32,8 @@ from chalicelib.domain.operation import Operation
 from chalicelib.domain.request import LARGEST, NEWEST_GOOD, RequestKey, RestoreAsked, read
 from chalicelib.services import naming
 from chalicelib.services.access import Asker
-from chalicelib.services.models import RestoreRequest, VersionQuery
+from chalicelib.services.models.restores import RestoreRequest
+from chalicelib.services.models.versions import VersionQuery
 from chalicelib.services.operations import Origin
 from chalicelib.services.state import newest_good
 

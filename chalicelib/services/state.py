@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from chalicelib.domain.application import Application
-from chalicelib.services.models import OperationView, VersionView
+from chalicelib.services.models.operations import OperationView
+from chalicelib.services.models.versions import VersionView
 
 Word = Literal["active", "inactive", "backing-up", "restoring", "broken", "unknown"]
 

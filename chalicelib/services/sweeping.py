@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from chalicelib.domain.ids import parse_id
 from chalicelib.services import views
 from chalicelib.services.access import Asker
-from chalicelib.services.models import OperationView, SweepQuery
+from chalicelib.services.models.applications import SweepQuery
+from chalicelib.services.models.operations import OperationView
 
 if TYPE_CHECKING:
     from chalicelib.engine.sweeps import Sweeps

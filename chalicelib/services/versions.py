@@ -20,12 +20,11 @@ from chalicelib.services.documents import accepted
 from chalicelib.services.elsewhere import Elsewhere
 from chalicelib.services.kinds import KindsNamed
 from chalicelib.services.living import refuse_ending
-from chalicelib.services.models import (
+from chalicelib.services.models.comparing import CompareQuery, ComparisonView
+from chalicelib.services.models.operations import OperationView
+from chalicelib.services.models.restores import RestoreRequest
+from chalicelib.services.models.versions import (
     BackupRequest,
-    CompareQuery,
-    ComparisonView,
-    OperationView,
-    RestoreRequest,
     VersionChange,
     VersionDeletionQuery,
     VersionDetail,

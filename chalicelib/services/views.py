@@ -8,17 +8,10 @@ from chalicelib.domain.application import Application, ClusterRecord, WorkloadHe
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.plan import Plan
 from chalicelib.domain.version import Manifest, Note
-from chalicelib.services.models import (
-    AheadView,
-    ApplicationSummary,
-    ApplicationView,
-    ClusterView,
-    HealthView,
-    OperationView,
-    PlanView,
-    VersionDetail,
-    VersionView,
-)
+from chalicelib.services.models.applications import ApplicationSummary, ApplicationView, HealthView
+from chalicelib.services.models.clusters import ClusterView
+from chalicelib.services.models.operations import AheadView, OperationView, PlanView
+from chalicelib.services.models.versions import VersionDetail, VersionView
 
 #: Objects a second that creating into an empty namespace is estimated with, and seconds it takes around that.
 _OBJECTS_PER_SECOND = 250.0

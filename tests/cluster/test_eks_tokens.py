@@ -21,7 +21,7 @@ from chalicelib.engine.engine import Engine
 from chalicelib.engine.flows import FLOWS
 from chalicelib.services.access import ADMINISTRATOR
 from chalicelib.services.clusters import RegisteredClusters
-from chalicelib.services.models import ClusterQuery, ClusterSettings
+from chalicelib.services.models.clusters import ClusterQuery, ClusterSettings
 from tests.harness.cluster import Cluster
 from tests.harness.control_plane import Options
 from tests.harness.processes import wait_until

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib import bootstrap
 from chalicelib.services.access import ADMINISTRATOR
-from chalicelib.services.models import BackupRequest
+from chalicelib.services.models.versions import BackupRequest
 from chalicelib.settings import Settings
 from infra.local.stack import create
 from tests.e2e import shop

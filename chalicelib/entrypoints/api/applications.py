@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from chalicelib.entrypoints.api.routing import Api, Call
-from chalicelib.services.models import (
+from chalicelib.services.models.applications import (
     ApplicationChange,
     ApplicationPage,
     ApplicationRegistration,
     ApplicationView,
-    AutobackupRequest,
-    BackupRequest,
     DeletionQuery,
-    OperationView,
-    PageQuery,
     StatusQuery,
     StatusView,
     SweepQuery,
 )
+from chalicelib.services.models.automatic import AutobackupRequest
+from chalicelib.services.models.operations import OperationView
+from chalicelib.services.models.shapes import PageQuery
+from chalicelib.services.models.versions import BackupRequest
 
 api = Api(__name__)
 

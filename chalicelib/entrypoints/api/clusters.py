@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from chalicelib.entrypoints.api.routing import Api, Call
-from chalicelib.services.models import (
+from chalicelib.services.models.automatic import PolicyRequest, PolicyView
+from chalicelib.services.models.clusters import (
     ClusterPage,
     ClusterQuery,
     ClusterSettings,
     ClusterStatusView,
     ClusterView,
-    Gone,
-    PageQuery,
-    PolicyRequest,
-    PolicyView,
 )
+from chalicelib.services.models.shapes import Gone, PageQuery
 
 api = Api(__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.entrypoints.api.routing import Api, Call
-from chalicelib.services.models import DocumentCheck, DocumentRequest, Draft, DraftRequest
+from chalicelib.services.models.documents import DocumentCheck, DocumentRequest, Draft, DraftRequest
 
 api = Api(__name__)
 

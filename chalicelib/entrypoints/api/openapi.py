@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from chalicelib.entrypoints.api.blueprints import BLUEPRINTS
 from chalicelib.entrypoints.api.routing import LONGEST_WAIT, Declared, NoQuery
-from chalicelib.services.models import ErrorView
+from chalicelib.services.models.errors import ErrorView
 from chalicelib.settings import RELEASE
 
 _ERRORS = {

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from chalicelib.entrypoints.api.routing import Api, Call
-from chalicelib.services.models import (
-    OperationPage,
-    OperationsQuery,
-    OperationView,
-    PageQuery,
-    PlanView,
-    ResultPage,
-)
+from chalicelib.services.models.operations import OperationPage, OperationsQuery, OperationView, PlanView, ResultPage
+from chalicelib.services.models.shapes import PageQuery
 
 api = Api(__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.entrypoints.api.routing import Api, Call
-from chalicelib.services.models import RequestKeyMade, RequestKeyPage, RequestKeyRequest, RequestKeyView
+from chalicelib.services.models.request_keys import RequestKeyMade, RequestKeyPage, RequestKeyRequest, RequestKeyView
 
 api = Api(__name__)
 

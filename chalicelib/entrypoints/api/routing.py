@@ -32,7 +32,7 @@ from chalicelib.domain.traces import places
 from chalicelib.entrypoints.api.problems import problems_of
 from chalicelib.services.access import Asker
 from chalicelib.services.bundle import Services
-from chalicelib.services.models import OperationView
+from chalicelib.services.models.operations import OperationView
 
 _log = logging.getLogger("mainstay.api")
 

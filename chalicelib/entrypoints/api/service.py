@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalice.app import Response
 
 from chalicelib.entrypoints.api.routing import Api
-from chalicelib.services.models import Alive
+from chalicelib.services.models.service import Alive
 from chalicelib.settings import RELEASE
 
 api = Api(__name__)

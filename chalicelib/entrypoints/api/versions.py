@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from chalicelib.entrypoints.api.routing import Api, Call
-from chalicelib.services.models import (
-    CompareQuery,
-    ComparisonView,
-    OperationView,
-    RestoreRequest,
+from chalicelib.services.models.comparing import CompareQuery, ComparisonView
+from chalicelib.services.models.operations import OperationView
+from chalicelib.services.models.restores import RestoreRequest
+from chalicelib.services.models.versions import (
     VersionChange,
     VersionDeletionQuery,
     VersionDetail,

@@ -15,7 +15,10 @@ from chalicelib.cli.direct import DirectGateway, _keep_the_log_to_itself
 from chalicelib.cli.exits import Exit
 from chalicelib.cli.failure import Failure
 from chalicelib.domain.errors import Conflict, NotFound, StorageUnavailable
-from chalicelib.services import models
+from chalicelib.services.models.applications import ApplicationPage
+from chalicelib.services.models.operations import OperationView, PlanView
+from chalicelib.services.models.shapes import PageQuery
+from chalicelib.services.models.versions import BackupRequest, VersionPage
 from tests.unit.cli import fake_service as fake
 from tests.unit.cli.fake_service import APP, BACKUP, NEW, PLAN
 
@@ -50,26 +53,26 @@ def _services(service: fake.FakeService) -> Any:
 
         return answer
 
-    def operation(asker: Any, identifier: str) -> models.OperationView:
+    def operation(asker: Any, identifier: str) -> OperationView:
         status, answer = service.answer("GET", f"/operation/{identifier}", {}, None)
         if status == 404:
             raise NotFound("There is no such operation.")
-        return models.OperationView.model_validate(answer)
+        return OperationView.model_validate(answer)
 
-    def backup(asker: Any, request: models.BackupRequest) -> models.OperationView:
+    def backup(asker: Any, request: BackupRequest) -> OperationView:
         service.asked.append(("backup", asker.name, {}, request.model_dump(exclude_defaults=True)))
-        return models.OperationView.model_validate(service.operations[BACKUP])
+        return OperationView.model_validate(service.operations[BACKUP])
 
-    def plan(asker: Any, identifier: str, query: models.PageQuery) -> models.PlanView:
+    def plan(asker: Any, identifier: str, query: PageQuery) -> PlanView:
         sent = query.model_dump(mode="json", exclude_none=True)
-        return models.PlanView.model_validate(service.answer("GET", f"/operation/{identifier}/plan", sent, None)[1])
+        return PlanView.model_validate(service.answer("GET", f"/operation/{identifier}/plan", sent, None)[1])
 
     def refuse(*_arguments: Any) -> Any:
         raise Conflict("It is too late.")
 
     return SimpleNamespace(
-        applications=SimpleNamespace(list=page(models.ApplicationPage, "/app")),
-        versions=SimpleNamespace(list=page(models.VersionPage, "/version/getAllVersionsOfApp"), backup=backup),
+        applications=SimpleNamespace(list=page(ApplicationPage, "/app")),
+        versions=SimpleNamespace(list=page(VersionPage, "/version/getAllVersionsOfApp"), backup=backup),
         operations=SimpleNamespace(get=operation, plan=plan, cancel=refuse),
         engine=FakeEngine(service),
     )

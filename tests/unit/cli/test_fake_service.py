@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from chalicelib.services import models
+from chalicelib.services.models.applications import ApplicationPage, ApplicationView, StatusView
+from chalicelib.services.models.clusters import ClusterPage, ClusterStatusView
+from chalicelib.services.models.comparing import ComparisonView
+from chalicelib.services.models.errors import ErrorView
+from chalicelib.services.models.operations import OperationPage, OperationView, PlanView, ResultPage
+from chalicelib.services.models.versions import VersionDetail, VersionPage, VersionView
 from tests.unit.cli import fake_service as fake
 
 
@@ -26,15 +31,15 @@ def _members(value: Any) -> Any:
 @pytest.mark.parametrize(
     ("model", "answer"),
     [
-        (models.ApplicationView, fake.application()),
-        (models.VersionView, fake.version(fake.NEW)),
-        (models.VersionDetail, fake.detail(fake.version(fake.NEW))),
-        (models.OperationView, fake.operation(fake.RESTORE, "restore")),
-        (models.PlanView, fake.plan()),
-        (models.ComparisonView, fake.comparison()),
-        (models.StatusView, fake.status()),
-        (models.ClusterStatusView, fake.FakeService().cluster),
-        (models.ErrorView, fake.problem("not-found", "x")),
+        (ApplicationView, fake.application()),
+        (VersionView, fake.version(fake.NEW)),
+        (VersionDetail, fake.detail(fake.version(fake.NEW))),
+        (OperationView, fake.operation(fake.RESTORE, "restore")),
+        (PlanView, fake.plan()),
+        (ComparisonView, fake.comparison()),
+        (StatusView, fake.status()),
+        (ClusterStatusView, fake.FakeService().cluster),
+        (ErrorView, fake.problem("not-found", "x")),
     ],
 )
 def test_the_fake_answers_in_the_services_shapes(model: type[BaseModel], answer: dict[str, Any]) -> None:
@@ -43,12 +48,12 @@ def test_the_fake_answers_in_the_services_shapes(model: type[BaseModel], answer:
 
 def test_its_lists_are_pages() -> None:
     service = fake.FakeService()
-    _whole(models.ApplicationPage, {**service.answer("GET", "/app", {}, None)[1], "items": []})
+    _whole(ApplicationPage, {**service.answer("GET", "/app", {}, None)[1], "items": []})
     _, versions = service.answer("GET", "/version/getAllVersionsOfApp", {"appId": fake.APP}, None)
-    _whole(models.VersionPage, versions)
+    _whole(VersionPage, versions)
     _, rows = service.answer("GET", f"/operation/{fake.RESTORE}/result", {}, None)
-    _whole(models.ResultPage, rows)
+    _whole(ResultPage, rows)
     _, operations = service.answer("GET", "/operation", {}, None)
-    _whole(models.OperationPage, operations)
+    _whole(OperationPage, operations)
     _, clusters = service.answer("GET", "/kubernetes/clusters", {}, None)
-    _whole(models.ClusterPage, clusters)
+    _whole(ClusterPage, clusters)

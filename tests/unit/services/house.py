@@ -120,7 +120,7 @@ class House:
 
     def registered(self, name: str = "shop", **more: Any) -> str:
         """The id of a new application."""
-        from chalicelib.services.models import ApplicationRegistration
+        from chalicelib.services.models.applications import ApplicationRegistration
 
         request = ApplicationRegistration(name=name, document=more.pop("document", DOCUMENT), **more)
         return self.services.applications.register(self.asker, request).id

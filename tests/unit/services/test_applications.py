@@ -7,17 +7,15 @@ import pytest
 from chalicelib.domain.application import WorkloadHealth
 from chalicelib.domain.errors import ClusterNotConfigured, Conflict, Invalid, Malformed, NotFound
 from chalicelib.domain.operation import Operation, OperationKind, State
-from chalicelib.services.models import (
+from chalicelib.services.models.applications import (
     ApplicationChange,
     ApplicationRegistration,
-    BackupRequest,
     DeletionQuery,
-    PageQuery,
-    RestoreRequest,
     StatusQuery,
-    VersionChange,
-    VersionQuery,
 )
+from chalicelib.services.models.restores import RestoreRequest
+from chalicelib.services.models.shapes import PageQuery
+from chalicelib.services.models.versions import BackupRequest, VersionChange, VersionQuery
 from tests.unit.services.house import DOCUMENT, NOON, House, house
 
 

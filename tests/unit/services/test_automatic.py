@@ -9,13 +9,8 @@ import pytest
 
 from chalicelib.domain.errors import Conflict, Invalid, Malformed
 from chalicelib.language.loader import load
-from chalicelib.services.models import (
-    ApplicationChange,
-    ApplicationView,
-    AutobackupRequest,
-    PolicyRequest,
-    StatusQuery,
-)
+from chalicelib.services.models.applications import ApplicationChange, ApplicationView, StatusQuery
+from chalicelib.services.models.automatic import AutobackupRequest, PolicyRequest
 from tests.unit.services.house import DOCUMENT, House
 
 COMMENTED = DOCUMENT + "  backup:\n    every: 1h  # often enough\n    keep: {last: 5}\n  restore: {mode: merge}\n"

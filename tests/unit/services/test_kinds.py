@@ -8,7 +8,8 @@ from chalicelib.domain.errors import Invalid
 from chalicelib.domain.patterns import KindPattern
 from chalicelib.domain.version import KindSummary
 from chalicelib.services.kinds import KindsNamed
-from chalicelib.services.models import RestoreRequest, VersionQuery
+from chalicelib.services.models.restores import RestoreRequest
+from chalicelib.services.models.versions import VersionQuery
 from tests.unit.services.house import House
 
 KAFKA = KindSummary(group="kafka.strimzi.io", version="v1", kind="Kafka", plural="kafkas", namespaced=True)

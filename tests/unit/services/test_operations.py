@@ -10,15 +10,10 @@ import pytest
 from chalicelib.domain.errors import Conflict, NotFound
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import State
-from chalicelib.services.models import (
-    AheadView,
-    BackupRequest,
-    OperationsQuery,
-    OperationView,
-    PageQuery,
-    RestoreRequest,
-    VersionQuery,
-)
+from chalicelib.services.models.operations import AheadView, OperationsQuery, OperationView
+from chalicelib.services.models.restores import RestoreRequest
+from chalicelib.services.models.shapes import PageQuery
+from chalicelib.services.models.versions import BackupRequest, VersionQuery
 from tests.unit.services.house import NOON, House
 
 

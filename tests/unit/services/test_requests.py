@@ -13,7 +13,8 @@ from chalicelib.domain.errors import Forbidden, NotFound, StorageUnavailable
 from chalicelib.domain.operation import State
 from chalicelib.domain.request import LARGEST, signed
 from chalicelib.services.access import Asker
-from chalicelib.services.models import RequestKeyMade, RequestKeyRequest, VersionsQuery
+from chalicelib.services.models.request_keys import RequestKeyMade, RequestKeyRequest
+from chalicelib.services.models.versions import VersionsQuery
 from chalicelib.services.requests import FOLLOW
 from tests.unit.services.house import House
 

@@ -12,7 +12,8 @@ from chalicelib.engine.lease import NoLease
 from chalicelib.engine.retention import retain
 from chalicelib.engine.work import Finish
 from chalicelib.language.loader import load
-from chalicelib.services.models import RestoreRequest, VersionChange, VersionQuery
+from chalicelib.services.models.restores import RestoreRequest
+from chalicelib.services.models.versions import VersionChange, VersionQuery
 from tests.unit.services.house import DOCUMENT, House
 
 KEEPS_TWO = DOCUMENT + "  backup: {keep: {last: 2}}\n"

@@ -9,10 +9,10 @@ import pytest
 from chalicelib.domain.errors import Conflict, Invalid, Malformed, NotFound
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import State
-from chalicelib.services.models import (
+from chalicelib.services.models.applications import SweepQuery
+from chalicelib.services.models.restores import RestoreRequest
+from chalicelib.services.models.versions import (
     BackupRequest,
-    RestoreRequest,
-    SweepQuery,
     VersionChange,
     VersionDeletionQuery,
     VersionQuery,

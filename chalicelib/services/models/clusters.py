@@ -1,0 +1,80 @@
+"""Clusters."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from chalicelib.services.models.shapes import Page, Request, View
+
+
+class ClusterQuery(Request):
+    """Of routes about a cluster."""
+
+    cluster: str | None = Field(None, max_length=200, description="Name or id; default: the only one registered.")
+
+
+class EksSettings(Request):
+    """A cluster of AWS' EKS. Its address and authority are asked of AWS, or given here."""
+
+    name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$")]
+    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
+    role_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", max_length=500)] | None = (
+        Field(None, description="The role that the cluster is asked with; default: Mainstay's own.")
+    )
+    endpoint: Annotated[str, Field(pattern=r"^https://", max_length=500)] | None = Field(
+        None, description="Address of its API server; default: what AWS says."
+    )
+    certificate_authority: Annotated[str, Field(max_length=64 * 1024)] | None = Field(
+        None, description="With `endpoint`: its authority, PEM in base64, as `aws eks describe-cluster` shows it."
+    )
+
+
+class ClusterSettings(Request):
+    """How to work with a cluster. Credentials are tried before they are stored, and never shown again."""
+
+    pods_amount: Annotated[int, Field(ge=0, le=100)] | None = Field(None, description="Most helper pods at once.")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")] | None = None
+    kubeconfig: Annotated[str, Field(min_length=1, max_length=512 * 1024)] | None = None
+    context: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    eks: EksSettings | None = None
+    connections: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="Most connections at once.")
+
+    # The given names are snake_case here: it is the contract's own spelling.
+    model_config = ConfigDict(alias_generator=None)
+
+
+class ClusterView(View):
+    """A registered cluster, without secrets. `pods_amount` is spelled as the contract spells it."""
+
+    id: str
+    name: str
+    source: str
+    context: str
+    server: str
+    connections: int
+    pods_amount: int = Field(alias="pods_amount")
+    created_at: datetime
+    updated_at: datetime
+
+
+class ClusterPage(Page):
+    """Clusters by name."""
+
+    items: list[ClusterView]
+
+
+class ClusterStatusView(View):
+    """Whether a cluster answers, and what Mainstay may do there."""
+
+    id: str
+    name: str
+    server: str
+    reachable: bool
+    version: str
+    latency_ms: float | None
+    missing_permissions: list[str]
+    warnings: list[str]
+    message: str
