@@ -181,6 +181,11 @@ def settle_all(session: ClusterSession, keys: Iterable[ObjectKey]) -> list[str]:
     return [said for key in claims if (said := volumes.settle_now(key))]
 
 
+def is_claim(resource: Resource) -> bool:
+    """Whether these are claims."""
+    return (resource.group, resource.kind) == (CLAIM.group, CLAIM.kind)
+
+
 def _bound(claim: Body, volume: Body) -> bool:
     """Whether the two are bound to each other, and are to stay so."""
     return (

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from chalicelib.domain.operation import State
-from chalicelib.engine import writes
+from chalicelib.engine import deleting
 from tests.harness.access import Access
 from tests.harness.processes import wait_until
 from tests.support.scene import Scene, open_scene
@@ -120,7 +120,7 @@ def test_a_volume_on_its_way_out_is_waited_for_in_bounds_and_named(
         scene.patch(volume, {"metadata": {"finalizers": ["scene.test/nobody"]}})
         scene.delete("PersistentVolumeClaim/data")
         scene.delete(volume, wait=False)
-        monkeypatch.setattr(writes, "_DELETE_LIMIT", 1.0)
+        monkeypatch.setattr(deleting, "_LIMIT", 1.0)
         refused = scene.restore(version)
         assert refused.state is State.FAILED
         assert "scene.test/nobody" in refused.message
@@ -137,7 +137,7 @@ def test_a_claim_on_its_way_out_is_made_again_once_it_is_gone(
         version = scene.backup()
         scene.patch("PersistentVolumeClaim/data", {"metadata": {"finalizers": ["scene.test/nobody"]}})
         scene.delete("PersistentVolumeClaim/data", wait=False)
-        monkeypatch.setattr(writes, "_DELETE_LIMIT", 1.0)
+        monkeypatch.setattr(deleting, "_LIMIT", 1.0)
         refused = scene.restore(version)
         assert refused.state is State.FAILED
         assert "scene.test/nobody" in refused.message

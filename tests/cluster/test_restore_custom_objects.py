@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.domain.operation import State
 from chalicelib.domain.plan import Verb
-from chalicelib.engine import writes
+from chalicelib.engine import deleting
 from tests.harness.access import Access
 from tests.harness.processes import wait_until
 from tests.support.scene import Body, Scene, bare, open_scene
@@ -267,7 +267,7 @@ def test_objects_whose_definition_is_gone_and_not_in_the_version_are_named(defin
 def test_a_finalizer_that_nobody_removes_is_named_in_time_and_the_rest_is_undone(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writes, "_DELETE_LIMIT", 1.5)
+    monkeypatch.setattr(deleting, "_LIMIT", 1.5)
     version = scene.backup()
     scene.patch("Note/one", {"spec": {"size": 2}})
     stuck = config_map("stuck")

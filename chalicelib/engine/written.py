@@ -1,0 +1,56 @@
+"""What a write came to: what it left, or that somebody else had moved the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from chalicelib.domain.errors import Conflict
+from chalicelib.domain.objects import Body, ObjectKey, Resource
+from chalicelib.domain.plan import Action
+from chalicelib.engine.stale import is_as_planned
+from chalicelib.planning.compare import Comparison
+from chalicelib.planning.normalise import copy_of, normalise
+
+
+@dataclass(slots=True)
+class Written:
+    """What a write left: the object's new identity, and what there is to say."""
+
+    request: str
+    uid: str | None = None
+    resource_version: str | None = None
+    message: str = ""
+    #: For the ledger: what was done beside the object itself.
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, request: str, made: Body, *said: str) -> Written:
+        """By a request whose answer is the object as it is now."""
+        metadata = made["metadata"]
+        return cls(request, metadata.get("uid"), metadata.get("resourceVersion"), sentences(*said))
+
+
+def sentences(*parts: str) -> str:
+    """Those that say something, one after the other."""
+    return " ".join(part for part in parts if part)
+
+
+def moved(key: ObjectKey, comparison: Comparison, what: str) -> Conflict:
+    """The error for an object that is neither as planned nor as wanted: nothing is written over it."""
+    fields = ", ".join(difference.path for difference in comparison.differences[:5]) or "its identity"
+    return Conflict(f"{key} {what} between plan and apply ({fields}). Nothing was written over it; make a new plan.")
+
+
+def busy(key: ObjectKey, consequence: str) -> Conflict:
+    """The error for an object that was another one at each look."""
+    return Conflict(f"{key} is being changed by somebody else all the time; {consequence}.")
+
+
+def refuse_if_moved(action: Action, live: Body, resource: Resource) -> None:
+    """Before a delete: whether it is the very object, with the very content, that was planned."""
+    key = action.object.key
+    if live["metadata"]["uid"] != action.live_uid:
+        raise Conflict(f"{key} was replaced by another object between plan and apply. Make a new plan.")
+    if not is_as_planned(action, normalise(copy_of(live), resource)):
+        raise Conflict(f"{key} changed between plan and apply; it was not deleted. Make a new plan.")
