@@ -41,11 +41,12 @@ from chalicelib.language.loader import load
 from chalicelib.planning import creation, ownership
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.context import PlanContext, autoscaled_by
+from chalicelib.planning.draft import Question
 from chalicelib.planning.elsewhere import HERE, Destination
 from chalicelib.planning.immutable import Refusal, understand
 from chalicelib.planning.normalise import copy_of, digest, normalise
 from chalicelib.planning.only import Only
-from chalicelib.planning.plan import Question, make_plan
+from chalicelib.planning.plan import make_plan
 from chalicelib.planning.references import accounts_named
 from chalicelib.planning.rules import compile_rules
 from chalicelib.planning.selection import Selection

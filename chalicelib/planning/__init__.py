@@ -8,6 +8,7 @@
     creation         what to send to create or to change an object
     ownership        field managers, and how to leave them as they were
     diff             two contents as a list of fields, without secrets
+    draft            a plan while it is made; its three heaps: missing, differing, extra
     order            waves
     plan             all of it: two sorted streams in, a `Plan` out
 

@@ -12,9 +12,10 @@ from chalicelib.domain.plan import Action, Plan, Verb
 from chalicelib.domain.version import IndexRow
 from chalicelib.planning import creation
 from chalicelib.planning.context import PlanContext
+from chalicelib.planning.join import LiveRow
 from chalicelib.planning.normalise import copy_of, digest, normalise
 from chalicelib.planning.overlay import overlay
-from chalicelib.planning.plan import LiveRow, make_plan
+from chalicelib.planning.plan import make_plan
 
 VERBS = frozenset({"create", "delete", "get", "list", "patch", "update", "watch"})
 

@@ -16,10 +16,11 @@ from chalicelib.planning import immutable
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.compare import compare
 from chalicelib.planning.context import PlanContext
+from chalicelib.planning.differing import BATCH
+from chalicelib.planning.draft import Question
 from chalicelib.planning.immutable import Refusal
-from chalicelib.planning.join import LiveRow, join
+from chalicelib.planning.join import OWNED, LiveRow, join
 from chalicelib.planning.order import After
-from chalicelib.planning.plan import BATCH, OWNED, Question
 from chalicelib.planning.shared import Shared
 from tests.unit.planning.samples import CONTEXT, RESOURCES, World, controlled_by, deployment, kept, make, one
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from chalicelib.domain.objects import Body, ObjectKey, key_of
 from chalicelib.domain.plan import Plan, Verb
 from chalicelib.planning.context import PlanContext, autoscaled_by
+from chalicelib.planning.join import OWNED
 from chalicelib.planning.normalise import canonical_line, copy_of, digest, normalise
 from chalicelib.planning.overlay import overlay
-from chalicelib.planning.plan import OWNED
 from chalicelib.planning.services import chose_address
 from tests.unit.planning.samples import CONTEXT, RESOURCES, World, controlled_by, kept, make, served, template
 

@@ -1,0 +1,158 @@
+"""What is on both sides and not equal: read in full, compared, asked about, and then kept, updated or replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from chalicelib.domain.objects import Body
+from chalicelib.domain.plan import Action, Identity, Verb
+from chalicelib.domain.version import IndexRow
+from chalicelib.planning import budgets, effects, immutable
+from chalicelib.planning.capture_rules import implied
+from chalicelib.planning.compare import Comparison, compare
+from chalicelib.planning.draft import Draft, Question
+from chalicelib.planning.immutable import Refusal
+from chalicelib.planning.join import LiveRow
+from chalicelib.planning.missing import create
+from chalicelib.planning.normalise import digest
+from chalicelib.planning.shared import SHARED
+
+#: Objects read in full, and asked about, at once.
+BATCH = 200
+
+_CLAIM = ("", "PersistentVolumeClaim")
+_SERVICE = ("", "Service")
+_CANNOT_TELL = Refusal("", "", "cannot-tell")
+
+
+def plan_differing(draft: Draft) -> None:
+    """Read what differs in full; what then is equal after all is kept, the rest updated or replaced."""
+    if draft.mode == "exact":
+        draft.differing += [(None, row) for row in draft.extra if is_implied(row)]
+    pending = iter(draft.differing)
+    while batch := list(islice(pending, BATCH)):
+        _plan_batch(draft, batch)
+
+
+def _plan_batch(draft: Draft, batch: list[tuple[IndexRow | None, LiveRow]]) -> None:
+    stored = draft.wanted([row for row, _ in batch if row is not None])
+    found: list[_Differing] = []
+    for row, here in batch:
+        key = here.key
+        wanted, live = stored[key] if row is not None else implied(*key), draft.read_live(key)
+        if wanted is None:
+            continue
+        if live is None:
+            if row is not None:
+                draft.actions.append(create(draft, row, None, None))
+            continue
+        comparison = compare(wanted, live, draft.context, draft.exists)
+        if (key.group, key.kind) == _CLAIM:
+            draft.warnings += effects.claim_notes(wanted, comparison.live)
+        if comparison.equal:
+            draft.kept += 1
+        elif draft.shared.leaves(key):
+            draft.left.setdefault(SHARED, []).append(key)
+            draft.actions.append(_Differing(here, comparison, "").action(Verb.SKIP, SHARED, draft.shared.why(key)))
+        else:
+            if (key.group, key.kind) == _SERVICE:
+                draft.needs.add(comparison.target)
+            found.append(_Differing(here, comparison, (row.digest if row else digest(wanted)).hex()))
+    if draft.mode == "missing":
+        draft.actions += [each.action(Verb.SKIP, "mode", "It differs; this mode only creates.") for each in found]
+        return
+    for each, answer in zip(found, _answers(draft, found), strict=True):
+        _decide(draft, each, answer)
+
+
+def _answers(draft: Draft, found: list[_Differing]) -> Iterable[Body | Refusal | None]:
+    if draft.ask_server is None or not found:
+        return [_CANNOT_TELL] * len(found)
+    return draft.ask_server([Question(each.action(Verb.UPDATE, "differs"), each.comparison.target) for each in found])
+
+
+def _decide(draft: Draft, each: _Differing, answer: Body | Refusal | None) -> None:
+    live, target = each.comparison.live, each.comparison.target
+    refusal: Refusal | None = None
+    if isinstance(answer, Refusal):
+        refusal = immutable.conclude(answer, live, target)
+    elif answer is not None and digest(answer) == digest(live) and not _owners_differ(live, target):
+        # The server fills in again what differs: defaults of a newer release, for one.
+        draft.kept += 1
+        return
+    if refusal is None:
+        felt = (*effects.of_update(live, target), *_budgets_of(draft, live, target))
+        draft.actions.append(each.action(Verb.UPDATE, "differs", effects=felt))
+    elif refusal.kind != "immutable":
+        draft.left.setdefault("refused", []).append(each.row.key)
+        draft.actions.append(each.action(Verb.SKIP, "refused", f"The server refuses it: {refusal.message}"))
+    elif draft.consent.lacks(each.row.key):
+        draft.left.setdefault("protected", []).append(each.row.key)
+        said = f"It would have to be replaced ({refusal.field or 'a field'} cannot be changed), and is protected."
+        draft.actions.append(each.action(Verb.SKIP, "protected", said))
+    else:
+        draft.actions.append(
+            each.action(
+                Verb.REPLACE,
+                "immutable",
+                refusal.message,
+                effects=(*effects.of_replace(live, target), *_budgets_of(draft, live, None)),
+                propagation=effects.propagation(live, target),
+            )
+        )
+
+
+def _budgets_of(draft: Draft, live: Body, target: Body | None) -> tuple[str, ...]:
+    """What is felt of budgets: of those that fewer pods stay than they promise, and of one that blocks."""
+    if target is None:
+        orphans = live["kind"] == "StatefulSet"  # its pods stay
+        return () if orphans else tuple(budgets.broken(live, None, draft.context.budgets))
+    if live["kind"] == "PodDisruptionBudget":
+        return budgets.blocking(target)
+    restarts = (live.get("spec") or {}).get("template") != (target.get("spec") or {}).get("template")
+    return tuple(budgets.broken(live, target, draft.context.budgets)) if restarts else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Differing:
+    """One object that differs, with all that is known of it."""
+
+    row: LiveRow
+    comparison: Comparison
+    wanted_digest: str
+
+    def action(
+        self,
+        verb: Verb,
+        reason: str,
+        message: str = "",
+        *,
+        effects: tuple[str, ...] = (),
+        propagation: str = "Background",
+    ) -> Action:
+        """An action on it, resting on the live object as it was read."""
+        return Action(
+            verb=verb,
+            object=Identity.of(self.row.key),
+            reason=reason,
+            message=message,
+            differences=self.comparison.differences,
+            live_uid=self.row.uid,
+            live_resource_version=self.row.resource_version,
+            live_digest=digest(self.comparison.live).hex(),
+            wanted_digest=self.wanted_digest,
+            effects=effects,
+            propagation=propagation,
+        )
+
+
+def _owners_differ(live: Body, target: Body) -> bool:
+    """A dry run cannot tell of owners that are made by the same plan."""
+    return bool(live["metadata"].get("ownerReferences") != target["metadata"].get("ownerReferences"))
+
+
+def is_implied(row: LiveRow) -> bool:
+    """Whether every namespace has it, so that an extra one is brought back to what it is anew."""
+    return row.standing == "" and implied(*row.key) is not None

@@ -1,0 +1,96 @@
+"""What the version holds and is not live: it is made, where that gives back what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+from chalicelib.domain.objects import Body, ObjectKey
+from chalicelib.domain.plan import Action, Identity, Verb
+from chalicelib.domain.version import Gap, IndexRow
+from chalicelib.planning import budgets, effects
+from chalicelib.planning.capture_rules import Reason
+from chalicelib.planning.draft import Draft
+from chalicelib.planning.join import LiveRow
+
+_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
+_VOLUME = ("", "PersistentVolume")
+_CLAIM = ("", "PersistentVolumeClaim")
+_SERVICE = ("", "Service")
+_BUDGET = ("policy", "PodDisruptionBudget")
+
+
+def plan_missing(draft: Draft) -> None:
+    """Creates, but for what could not be looked for, cannot be made here, or would come back empty."""
+    arriving = {
+        row.key.name.partition(".")[2] for row, _ in draft.missing if (row.key.group, row.key.kind) == _DEFINITION
+    }
+    seen = draft.wanted(_worth_a_look(draft))
+    volumes = {key.name for key, body in seen.items() if key[:2] == _VOLUME and not _volume_went(body)}
+    for row, terminating in draft.missing:
+        key = row.key
+        if _in_a_gap(key, (*draft.gaps, *draft.shared.gaps)):
+            draft.leave(key, "unread", "It is not known whether it is there: this kind could not be read.")
+        elif draft.context.resources and draft.context.resource_of(key) is None and key.group not in arriving:
+            draft.leave(key, "not-served", "The cluster does not serve this kind.")
+        elif key in seen and _volume_went(seen[key]):
+            draft.leave(key, "volume-gone", "Its storage was given up together with it; there is nothing to bind.")
+        else:
+            draft.actions.append(create(draft, row, terminating, seen.get(key), volumes))
+
+
+def _worth_a_look(draft: Draft) -> list[IndexRow]:
+    kinds = {_VOLUME, _SERVICE, _BUDGET} | ({_CLAIM} if draft.context.volume_free is not None else set())
+    return [row for row, _ in draft.missing if (row.key.group, row.key.kind) in kinds]
+
+
+def create(
+    draft: Draft,
+    row: IndexRow,
+    terminating: LiveRow | None,
+    body: Body | None,
+    volumes: Container[str] = (),
+) -> Action:
+    """Making an object; `volumes` are the names of those that are made again."""
+    key = row.key
+    felt: tuple[str, ...] = ()
+    if (key.group, key.kind) == ("batch", "Job"):
+        felt = ("The Job runs from its beginning.",)
+    elif (key.group, key.kind) == _CLAIM and body is not None and draft.context.volume_free is not None:
+        volume = (body.get("spec") or {}).get("volumeName")
+        arrives = volume in volumes
+        if not volume or not (arrives or draft.context.volume_free(key, volume)):
+            felt = ("The claim gets a new, empty volume.",)
+        else:
+            felt = (f"The claim is bound to its volume {volume} again, with its data.",)
+    elif (key.group, key.kind) == _SERVICE and body is not None:
+        draft.needs.add(body)
+        felt = effects.of_create(body)
+    elif (key.group, key.kind) == _BUDGET and body is not None:
+        felt = budgets.blocking(body)
+    message = "It is being deleted; it is made again as soon as it is gone." if terminating else ""
+    message = f"{message} {draft.shared.why(key)}".strip()
+    return Action(
+        verb=Verb.CREATE,
+        object=Identity.of(key),
+        reason=Reason.TERMINATING.value if terminating else "missing",
+        message=message,
+        wanted_digest=row.digest.hex(),
+        effects=felt,
+    )
+
+
+def _in_a_gap(key: ObjectKey, gaps: Sequence[Gap]) -> bool:
+    return any(
+        gap.group == key.group and gap.kind in {"*", key.kind} and gap.namespace in {"", key.namespace}
+        for gap in gaps
+    )
+
+
+def _volume_went(body: Body) -> bool:
+    """Whether a volume that is not there any more took its data with it: its provisioner deleted both."""
+    spec, annotations = body.get("spec") or {}, body["metadata"].get("annotations") or {}
+    return (
+        body.get("kind") == "PersistentVolume"
+        and spec.get("persistentVolumeReclaimPolicy") == "Delete"
+        and "pv.kubernetes.io/provisioned-by" in annotations
+    )
