@@ -138,7 +138,7 @@ def _time(text: str) -> datetime:
 
 def _object(data: bytes) -> dict[str, Any]:
     if len(data) > LARGEST:
-        raise Malformed(f"The request is larger than {LARGEST} bytes.")
+        raise Malformed(f"The request has more than {LARGEST} bytes: such are not read.")
     try:
         body = json.loads(
             data.decode("utf-8"), object_pairs_hook=_each_once, parse_float=_no_float, parse_constant=_no_float

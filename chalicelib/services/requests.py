@@ -115,19 +115,13 @@ class Requests:
         """Do what the request at `key` asks for, if it is to be done, and answer it. Storage that fails is raised: it
         is tried again."""
         inbox = self._repository.inbox
-        size = inbox.size(key)
-        if size is None:
-            return  # it was taken away again
-        if size > LARGEST:
-            self._refuse(key, None, Malformed(f"The request has {size} bytes: more than {LARGEST} are not read."))
-            return
         data = inbox.read(key)
         if data is None:
-            return
+            return  # it was taken away again
         try:
             operation = self._carried_out(key, read(data))
         except (RequestError, ClusterError) as error:
-            self._refuse(key, data, error)
+            self._refuse(key, data if len(data) <= LARGEST else None, error)
             return
         inbox.answer(key, _accepted(key, _sha256(data), operation))
 

@@ -76,6 +76,9 @@ class Backend(Protocol):
     def get(self, key: str) -> Blob | None:
         """The bytes under `key`, or `None`."""
 
+    def beginning(self, key: str, most: int) -> bytes | None:
+        """The first `most` bytes under `key`, or `None`. However much lies there, no more than these are held."""
+
     def create(self, key: str, data: bytes) -> Written:
         """Write `data` if there is nothing under `key`, else `Exists`. It appears whole or not at all."""
 

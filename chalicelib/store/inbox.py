@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from chalicelib.domain.errors import Damaged, StorageUnavailable
+from chalicelib.domain.request import LARGEST
 from chalicelib.store.backend import Backend, Changed, Exists, Listed
 
 REQUESTS = "requests/"
@@ -48,15 +49,9 @@ class Inbox:
             if self.is_request(listed.key) and (at is None or at < listed.modified):
                 yield listed
 
-    def size(self, key: str) -> int | None:
-        """How large a request is, without reading it; `None` if there is none."""
-        found = next(iter(self._control.list(key, limit=1)), None)
-        return found.size if found is not None and found.key == key else None
-
     def read(self, key: str) -> bytes | None:
-        """A request's bytes, or `None`."""
-        blob = self._control.get(key)
-        return None if blob is None else blob.data
+        """A request's bytes, or `None`. Of one that is larger than `LARGEST`, one byte more than that."""
+        return self._control.beginning(key, LARGEST + 1)
 
     def answer(self, key: str, content: dict[str, Any]) -> None:
         """Write the answer to the request at `key`, in place of any before. The same answer is written once."""

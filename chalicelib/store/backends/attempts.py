@@ -4,7 +4,7 @@
     409 ConditionalRequestConflict, OperationAborted        again: two writes met, none took place for us
     400 BadDigest                                           again: the bytes were altered on their way
     no connection, a time limit, a broken connection        again: the write may have taken place all the same
-    404 NoSuchKey, 412                                      an outcome, not an error
+    404 NoSuchKey, 412, 416                                 an outcome, not an error
     507, quota                                              StorageFull
     501                                                     StorageUnfit
     anything else                                           StorageRefused
@@ -67,6 +67,16 @@ class Outcome:
         """412."""
         return self.error is not None and _status(self.error) == 412
 
+    @property
+    def beyond_the_end(self) -> bool:
+        """416: of an empty object there is no range."""
+        return self.error is not None and _status(self.error) == 416
+
+    @property
+    def means_something(self) -> bool:
+        """Whether whoever asked knows what to make of it."""
+        return self.missing or self.refused_precondition or self.beyond_the_end
+
     def needed(self, where: str) -> Any:
         """The answer of a request that must have one."""
         if self.error is not None:
@@ -112,7 +122,7 @@ class Attempts:
             if guard is not None:
                 guard()
             outcome = attempt()
-            if outcome.error is not None and not (outcome.missing or outcome.refused_precondition):
+            if outcome.error is not None and not outcome.means_something:
                 raise _refusal(outcome.error, key, where) from outcome.error
             if outcome.error is not None and _code(outcome.error) == "NoSuchBucket":
                 raise _refusal(outcome.error, key, where) from outcome.error

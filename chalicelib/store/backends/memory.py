@@ -53,6 +53,10 @@ class MemoryBackend:
         entry = self._entries.get(key)
         return Blob(entry.data, entry.etag, self.now()) if entry else None
 
+    def beginning(self, key: str, most: int) -> bytes | None:
+        entry = self._entries.get(key)
+        return entry.data[:most] if entry else None
+
     def create(self, key: str, data: bytes) -> Written:
         self._before_write()
         with self._lock:

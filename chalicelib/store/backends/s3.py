@@ -8,6 +8,7 @@ write has to pass the holder's guard again.
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import hashlib
 from collections.abc import Callable, Iterator
@@ -92,6 +93,17 @@ class S3Backend:
             return Blob(answer["Body"].read(), answer["ETag"], _date(answer))
 
         outcome = self._attempt(request, key)
+        return None if outcome.missing else outcome.answer
+
+    def beginning(self, key: str, most: int) -> bytes | None:
+        def request() -> bytes:
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key, Range=f"bytes=0-{most - 1}")
+            with contextlib.closing(answer["Body"]) as body:
+                return bytes(body.read(most))  # a server that knows no ranges sends everything
+
+        outcome = self._attempt(request, key)
+        if outcome.beyond_the_end:
+            return b""
         return None if outcome.missing else outcome.answer
 
     def create(self, key: str, data: bytes) -> Written:

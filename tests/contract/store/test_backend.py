@@ -43,6 +43,17 @@ def test_a_missing_key_is_none(place: Place) -> None:
     assert place.backend().get("vault/nothing.json") is None
 
 
+def test_the_beginning_is_of_the_last_bytes_and_no_longer_than_asked_for(place: Place) -> None:
+    backend = place.backend()
+    first = backend.create("document", b"the first")
+    assert [backend.beginning("document", most) for most in (1, 9, 100)] == [b"t", b"the first", b"the first"]
+    backend.replace("document", b"another", first.etag)
+    assert backend.beginning("document", 3) == b"ano"
+    backend.create("empty", b"")
+    assert backend.beginning("empty", 3) == b""
+    assert backend.beginning("nothing", 3) is None
+
+
 def test_a_key_is_created_once(place: Place) -> None:
     backend = place.backend()
     backend.create("once", b"first")

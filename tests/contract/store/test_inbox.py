@@ -11,6 +11,7 @@ from chalicelib.domain.document.backup import Keep
 from chalicelib.domain.errors import Damaged, NotFound
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.policy import BackupPolicy
+from chalicelib.domain.request import LARGEST
 from chalicelib.store import layout
 from chalicelib.store.inbox import Inbox
 from chalicelib.store.repository import Repository
@@ -32,13 +33,16 @@ def test_a_request_waits_until_it_is_answered(place: Place) -> None:
     assert inbox.answered(NAMES[0]) is None
 
 
-def test_the_size_of_a_request_is_known_without_reading_it(place: Place) -> None:
+def test_of_a_request_no_more_is_read_than_shows_that_it_is_too_large(place: Place) -> None:
     inbox = Inbox(place.backend())
-    place.write("requests/a.json", b"x" * 70_000)
-    place.write("requests/a.json.json", b"x")
-    assert inbox.size("requests/a.json") == 70_000
-    assert inbox.size("requests/a") is None
-    assert inbox.read("requests/b.json") is None
+    sizes = {"empty": 0, "largest": LARGEST, "larger": LARGEST + 1, "huge": 50 * LARGEST}
+    for name, size in sizes.items():
+        place.write(f"requests/{name}.json", b"x" * size)
+    read = {name: len(inbox.read(f"requests/{name}.json") or b"") for name in sizes}
+    assert read == {"empty": 0, "largest": LARGEST, "larger": LARGEST + 1, "huge": LARGEST + 1}
+    assert inbox.read("requests/empty.json") == b""
+    assert inbox.read("requests/huge") is None
+    assert inbox.read("requests/other.json") is None
 
 
 def test_the_last_answer_counts_and_the_same_one_is_not_written_again(place: Place) -> None:

@@ -217,6 +217,19 @@ def test_refusals_are_told_at_once(
     assert rule.hits == 1
 
 
+def test_the_beginning_of_a_huge_object_is_one_request_for_that_range(bucket: InBucket, proxy: HttpProxy) -> None:
+    bucket.write("huge", bytes(1_000_000))
+    assert bucket.backend().beginning("huge", 1000) == bytes(1000)
+    (request,) = proxy.requests
+    assert (request.method, request.headers["range"], request.status) == ("GET", "bytes=0-999", 206)
+
+
+def test_a_server_that_knows_no_ranges_is_not_listened_to_for_longer(bucket: InBucket, proxy: HttpProxy) -> None:
+    proxy.answer("GET", "huge", status=200, body=bytes(5_000_000))
+    assert bucket.backend().beginning("huge", 1000) == bytes(1000)
+    assert bucket.backend().beginning("huge", 1000) is None  # the connection is fit for the next request
+
+
 def test_a_missing_bucket_is_said_to_be_missing(bucket: InBucket) -> None:
     bucket.bucket = "no-such-bucket-here"
     with pytest.raises(StorageRefused, match="bucket"):

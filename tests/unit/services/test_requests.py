@@ -235,11 +235,12 @@ def test_members_of_another_form_are_told_so(built: House, shop: str, changes: d
     assert refused(built, content)[0] == "malformed"
 
 
-def test_a_huge_object_is_refused_unread(built: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(built.repository.inbox, "read", lambda _key: pytest.fail("it was read"))
-    code, message = refused(built, b"x" * (LARGEST + 1))
-    assert code == "malformed"
-    assert "not read" in message
+@pytest.mark.parametrize("size", [LARGEST + 1, 100 * LARGEST])
+def test_a_huge_object_is_refused_unread(built: House, size: int) -> None:
+    answer = put(built, b"[" * size)
+    assert answer["error"]["code"] == "malformed"
+    assert "not read" in answer["error"]["message"]
+    assert answer["sha256"] is None  # of what was not read, nothing is known
 
 
 @pytest.mark.usefixtures("shop")
