@@ -106,6 +106,8 @@ class Place(Stored):
     #: Old name → new name.
     namespaces: dict[str, str] = Field(default_factory=dict)
     storage_classes: dict[str, str] = Field(default_factory=dict)
+    #: Whether what begins something by itself is suspended there.
+    suspend: bool = False
 
 
 class Plan(Stored):

@@ -26,6 +26,8 @@ _Kind = tuple[str, str]
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _NAMESPACE = ("", "Namespace")
 _CLASS = ("storage.k8s.io", "StorageClass")
+#: Objects named in one warning.
+_MOST_NAMED = 20
 
 
 class Aim(Protocol):
@@ -118,9 +120,14 @@ def _one_shape(session: ClusterSession, kind: KindSummary) -> bool:
 
 def place_of(there: Destination) -> Place | None:
     """A destination as plans tell it; `None` for where the application is."""
-    if not there.elsewhere and not there.storage_classes:
+    if not there.elsewhere and not there.storage_classes and not there.suspends:
         return None
-    return Place(cluster=there.cluster, namespaces=dict(there.names), storage_classes=dict(there.storage_classes))
+    return Place(
+        cluster=there.cluster,
+        namespaces=dict(there.names),
+        storage_classes=dict(there.storage_classes),
+        suspend=there.suspends,
+    )
 
 
 def elsewhere_blockers(
@@ -136,9 +143,30 @@ def elsewhere_blockers(
         blockers += _not_served(plan)
         blockers += _no_namespace(plan, context)
     blockers += _no_class(carrier, wanted, context)
-    return plan.model_copy(
-        update={"blockers": (*plan.blockers, *blockers), "warnings": (*plan.warnings, *carrier.warnings)}
-    )
+    warnings = (*plan.warnings, *_acting(plan, carrier), *carrier.warnings)
+    return plan.model_copy(update={"blockers": (*plan.blockers, *blockers), "warnings": warnings})
+
+
+def _acting(plan: Plan, carrier: Carrier) -> Iterator[str]:
+    """What the plan writes of all that begins something by itself: what waits, and what runs there too."""
+    written = [action.object.key for action in plan.actions if action.verb.writes]
+    waiting = [str(key) for key in written if carrier.acting.get(key) is True]
+    running = [str(key) for key in written if carrier.acting.get(key) is False]
+    if waiting:
+        yield (
+            f"Suspended, so that nothing happens twice: {_some(waiting)}. They do nothing until somebody has them go "
+            "on; with `suspend: false` they are restored as they were."
+        )
+    if running and carrier.destination.elsewhere:
+        yield (
+            f"These begin by themselves, and do so where the original is as well: {_some(running)}. "
+            "With `suspend: true` they wait."
+        )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _not_served(plan: Plan) -> Iterator[str]:

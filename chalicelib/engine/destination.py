@@ -21,4 +21,5 @@ def destination_of(repository: Repository, operation: Operation) -> Destination:
         names=dict(said.get("namespaces") or {}),
         storage_classes=dict(said.get("storageClasses") or {}),
         cluster=said.get("cluster"),
+        suspend=said.get("suspend"),
     )

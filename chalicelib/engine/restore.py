@@ -15,7 +15,7 @@ undone too.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.domain.errors import (
@@ -86,7 +86,8 @@ def _target(work: Work) -> Target:
         there = work.destination
         if there.elsewhere:
             classes = {**said.storage_classes, **there.storage_classes}
-            there = Destination(there.names, classes, there.cluster)
+            suspend = said.suspend if there.suspend is None else there.suspend
+            there = replace(there, storage_classes=classes, suspend=suspend)
         return Target(
             options.version,
             options.mode,

@@ -18,7 +18,7 @@ from chalicelib.domain.plan import Action, Plan
 from chalicelib.planning.normalise import digest
 
 #: Sections of the document that decide what a plan does.
-_SECTIONS = ("rewrite", "storage_classes", "protect", "order")
+_SECTIONS = ("rewrite", "storage_classes", "suspend", "protect", "order")
 
 
 def rests_on(document: Document) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 An object of a version goes through pure steps, in this order:
 
-    kept ─► its namespace ─► what belongs to its old place ─► storage classes ─► the user's rewrites ─► API version
+    kept ─► its namespace ─► what belongs to its old place ─► storage classes ─► suspended ─► the user's rewrites
+         ─► API version
 
 Inside the namespaces that are restored everything is as in a restore in place. What belongs to the whole cluster is
 made if it is missing and otherwise only reported: where the original lives in the same cluster, it is the original's.
@@ -19,7 +20,8 @@ from chalicelib.domain.document import Document
 from chalicelib.domain.document.state import Scope
 from chalicelib.domain.objects import Body, ObjectKey, key_of
 from chalicelib.domain.version import Gap
-from chalicelib.planning import namespaces, services
+from chalicelib.planning import namespaces, services, suspend
+from chalicelib.planning.pod_specs import POD_SPECS
 from chalicelib.planning.rewrite import Rewrites
 from chalicelib.planning.versions import CannotConvert, convert
 
@@ -28,15 +30,6 @@ _VOLUME = ("", "PersistentVolume")
 _CLAIM = ("", "PersistentVolumeClaim")
 _BINDING = ("rbac.authorization.k8s.io", "ClusterRoleBinding")
 _CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
-_WITH_CLAIMS: Mapping[tuple[str, str], str] = {
-    ("", "Pod"): "spec",
-    ("apps", "DaemonSet"): "spec.template.spec",
-    ("apps", "Deployment"): "spec.template.spec",
-    ("apps", "ReplicaSet"): "spec.template.spec",
-    ("apps", "StatefulSet"): "spec.template.spec",
-    ("batch", "CronJob"): "spec.jobTemplate.spec.template.spec",
-    ("batch", "Job"): "spec.template.spec",
-}
 #: Kinds that claim names in the public DNS, for all of a controller's.
 _WITH_HOSTS = frozenset(
     {
@@ -59,6 +52,8 @@ class Destination:
     storage_classes: Mapping[str, str] = field(default_factory=dict)
     #: The id of the cluster, if it is another one.
     cluster: str | None = None
+    #: Whether what begins something by itself is suspended; nothing said: beside the original.
+    suspend: bool | None = None
 
     @property
     def elsewhere(self) -> bool:
@@ -69,6 +64,11 @@ class Destination:
     def beside(self) -> bool:
         """Whether the original lives in the same cluster."""
         return bool(self.names) and self.cluster is None
+
+    @property
+    def suspends(self) -> bool:
+        """Whether jobs on a timetable and the like wait there until somebody has them go on."""
+        return self.beside if self.suspend is None else self.suspend
 
     def takes(self, namespace: str) -> bool:
         """Whether what is in a namespace is restored: beside the original only what goes into another one."""
@@ -140,13 +140,16 @@ class Carrier:
     services: frozenset[tuple[str, str]] = frozenset()
     #: The new storage classes in use.
     classes: set[str] = field(default_factory=set)
+    #: What begins something by itself, as it is called there: whether it was suspended.
+    acting: dict[ObjectKey, bool] = field(default_factory=dict)
     _places: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def idle(self) -> bool:
         """Whether everything comes back as it was kept."""
         there = self.destination
-        return not (there.elsewhere or there.storage_classes or self.rewrites.rules or self.versions or self.unspoken)
+        changes = there.elsewhere or there.storage_classes or there.suspends or self.rewrites.rules
+        return not (changes or self.versions or self.unspoken)
 
     def takes(self, key: ObjectKey) -> bool:
         """Whether an object of the version is restored there at all."""
@@ -171,7 +174,8 @@ class Carrier:
             or kind in self.versions
             or kind in self.unspoken
             or self.rewrites.concern(key)
-            or (bool(there.storage_classes) and (kind == _CLAIM or kind in _WITH_CLAIMS))
+            or (bool(there.storage_classes) and (kind == _CLAIM or kind in POD_SPECS))
+            or (there.suspends and kind in suspend.KINDS)
         )
 
     def carry(self, body: Body) -> Body:
@@ -191,15 +195,29 @@ class Carrier:
             self._let_go(was, body)
         if there.storage_classes:
             self._exchange_classes(body)
+        began = key_of(body)[:2] in suspend.KINDS and suspend.acts(body)
+        if began and there.suspends:
+            suspend.suspend(body)
         if self.rewrites.rules:
             known = len(self.rewrites.problems)
             body = self.rewrites.apply(was, labels, body)
             for sentence in self.rewrites.problems[known:]:
                 self.problems.setdefault(sentence, key_of(body))
+        if began:  # a rewrite can have it go on, or wait
+            self.acting[key_of(body)] = not suspend.acts(body)
+        self._look_where_it_deploys(body)
         self._convert(was, body)
         for place in self.unknown(body):
             self._say("Fields that the cluster does not know, and drops", f"{was} {place}")
         return body
+
+    def _look_where_it_deploys(self, body: Body) -> None:
+        if self.destination.beside:
+            for place in suspend.leads_out(body, frozenset(self.destination.names.values())):
+                self._say("Deploy to where the original is, once they go on", f"{key_of(body)} {place}")
+        elif self.destination.elsewhere:
+            for place in suspend.other_cluster(body):
+                self._say("Deploy to the cluster that they name, as the original does", f"{key_of(body)} {place}")
 
     def _convert(self, was: ObjectKey, body: Body) -> None:
         if was[:2] in self.unspoken:
@@ -316,8 +334,8 @@ def _templates(body: Body, kind: tuple[str, str]) -> Iterable[dict[str, Any]]:
     """The templates of claims in a workload."""
     if kind == ("apps", "StatefulSet"):
         yield from (body.get("spec") or {}).get("volumeClaimTemplates") or ()
-    place: Any = body if kind in _WITH_CLAIMS else None
-    for member in _WITH_CLAIMS.get(kind, "").split("."):
+    place: Any = body if kind in POD_SPECS else None
+    for member in POD_SPECS.get(kind, "").split("."):
         place = (place or {}).get(member)
     for volume in (place or {}).get("volumes") or ():
         template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")

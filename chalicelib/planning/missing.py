@@ -17,6 +17,7 @@ _VOLUME = ("", "PersistentVolume")
 _CLAIM = ("", "PersistentVolumeClaim")
 _SERVICE = ("", "Service")
 _BUDGET = ("policy", "PodDisruptionBudget")
+_JOB = ("batch", "Job")
 
 
 def plan_missing(draft: Draft) -> None:
@@ -39,7 +40,7 @@ def plan_missing(draft: Draft) -> None:
 
 
 def _worth_a_look(draft: Draft) -> list[IndexRow]:
-    kinds = {_VOLUME, _SERVICE, _BUDGET} | ({_CLAIM} if draft.context.volume_free is not None else set())
+    kinds = {_VOLUME, _SERVICE, _BUDGET, _JOB} | ({_CLAIM} if draft.context.volume_free is not None else set())
     return [row for row, _ in draft.missing if (row.key.group, row.key.kind) in kinds]
 
 
@@ -53,8 +54,9 @@ def create(
     """Making an object; `volumes` are the names of those that are made again."""
     key = row.key
     felt: tuple[str, ...] = ()
-    if (key.group, key.kind) == ("batch", "Job"):
-        felt = ("The Job runs from its beginning.",)
+    if (key.group, key.kind) == _JOB:
+        waits = bool(((body or {}).get("spec") or {}).get("suspend"))
+        felt = ("The Job is suspended: it waits." if waits else "The Job runs from its beginning.",)
     elif (key.group, key.kind) == _CLAIM and body is not None and draft.context.volume_free is not None:
         volume = (body.get("spec") or {}).get("volumeName")
         arrives = volume in volumes

@@ -23,8 +23,8 @@ class Elsewhere:
         self._clusters = clusters
 
     def arguments(self, asker: Asker, manifest: Manifest, request: RestoreRequest) -> dict[str, Any]:
-        """`cluster`, `namespaces` and `storageClasses`, each only if it is not where the application is; `Invalid` if
-        they make no sense for this version."""
+        """`cluster`, `namespaces`, `storageClasses` and `suspend`, each only if it is not where the application is
+        or as the document says; `Invalid` if they make no sense for this version."""
         own = self._repository.applications.get(manifest.application).cluster
         cluster = self._clusters.find(asker, request.cluster).id if request.cluster else None
         if manifest.purpose == "safety":
@@ -41,7 +41,8 @@ class Elsewhere:
                 raise invalid("namespaces", told, "choose another name")
         classes = {old: new for old, new in request.storage_classes.items() if old != new}
         found = {"cluster": cluster, "namespaces": names, "storageClasses": classes}
-        return {name: value for name, value in found.items() if value}
+        there = {name: value for name, value in found.items() if value}
+        return there if request.suspend is None else {**there, "suspend": request.suspend}
 
     def _names(self, manifest: Manifest, request: RestoreRequest) -> dict[str, str]:
         names = dict(request.namespaces)

@@ -116,6 +116,8 @@ class Versions:
         for name in ("mode", "only", "consent", "shared", "namespace", "namespaces", "cluster", "storage_classes"):
             if getattr(request, name):
                 raise invalid(to_camel(name), "the plan decides this", "make another plan, or leave it out")
+        if request.suspend is not None:
+            raise invalid("suspend", "the plan decides this", "make another plan, or leave it out")
         planned = self._operations.find(request.plan)
         if planned.kind is not OperationKind.PLAN or planned.application != manifest.application:
             raise invalid("plan", f"{request.plan} is no plan of this application", "make one with `dryRun`")
@@ -125,6 +127,8 @@ class Versions:
             raise Conflict(f"The plan {request.plan} cannot be applied: it is {planned.state}.")
         names = ("mode", "consent", "only", "shared", "namespaces", "cluster", "storageClasses")
         decided = _given(**{name: planned.arguments.get(name) for name in names})
+        if "suspend" in planned.arguments:
+            decided["suspend"] = planned.arguments["suspend"]
         return {"plan": request.plan, **decided}
 
     def _with_kinds(self, manifest: Manifest, request: RestoreRequest) -> RestoreRequest:

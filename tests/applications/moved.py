@@ -37,6 +37,8 @@ def to_namespaces(whole: Snapshot, own: set[str], names: Mapping[str, str]) -> S
         elif metadata.get("namespace") not in names:
             continue
         moved = _moved(body, names)
+        if kind in {"CronJob", "Job"}:
+            moved["spec"]["suspend"] = True  # beside the original they would run twice
         found[key_of(moved)] = without_place(moved)
     return found
 

@@ -245,6 +245,46 @@ def test_claims_get_the_storage_class_that_is_named_for_theirs_if_it_is_there(sc
         scene.api.delete(f"{path}/{copy}")
 
 
+JOBS = """
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: bill}
+spec:
+  schedule: "0 3 * * *"
+  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: it, image: "scene.test/it:1"}]}}}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: mail}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: it, image: "scene.test/it:1"}]}}}
+"""
+
+
+def test_jobs_of_a_copy_wait_unless_they_are_to_run_beside_the_originals(scene: Scene, copy: str) -> None:
+    scene.make(JOBS)
+    scene.apply(JOBS.partition("---")[0].replace("bill", "applied"), "deployer")
+    version, before, into = scene.backup(), scene.get("CronJob/bill")["spec"], {scene.namespace: copy}
+    plan = scene.plan(version, namespaces=into)
+    (said,) = [warning for warning in plan.warnings if warning.startswith("Suspended")]
+    assert all(f"batch {copy}/{name}" in said for name in ("bill", "applied", "mail"))
+    assert plan.destination is not None
+    assert plan.destination.suspend
+    scene.restore_well(version, namespaces=into)
+    jobs = ("CronJob/bill", "CronJob/applied", "Job/mail")
+    assert [there(scene, copy)[name]["spec"]["suspend"] for name in jobs] == [True, True, True]
+    # They are to go on: one update each, and the plan says which ones run twice then.
+    done = scene.restore_well(version, namespaces=into, suspend=False)
+    assert done.outcomes() == dict.fromkeys(jobs, "update")
+    assert any("as well" in warning and "CronJob.batch" in warning for warning in scene.plan_of(done).warnings)
+    assert [there(scene, copy)[name]["spec"]["suspend"] for name in jobs] == [False, False, False]
+    # The document can say it too, for elsewhere only.
+    scene.describe(STATE, "suspend: false")
+    assert scene.restore_well(version, namespaces=into).writes == []
+    scene.describe(STATE, "suspend: true")
+    assert scene.restore_well(version).writes == []
+    assert scene.get("CronJob/bill")["spec"] == before
+
+
 # ── what belongs to the whole cluster ───────────────────────────────────────────────────────────────────────
 
 CLUSTER_WIDE = """

@@ -288,7 +288,7 @@ class Scene:
         """Restore a version, successfully; planning again finds nothing to do."""
         done = self.restore(version, **arguments)
         assert (done.state, done.message) == (State.SUCCEEDED, ""), (done.operation.outcome, done.rows)
-        decided = {"mode", "only", "consent", "namespaces", "cluster", "storageClasses"}
+        decided = {"mode", "only", "consent", "namespaces", "cluster", "storageClasses", "suspend"}
         mode = {name: value for name, value in arguments.items() if name in decided}
         left = [action for action in self.plan(version, **mode).actions if action.verb not in _NO_WRITES]
         assert left == []

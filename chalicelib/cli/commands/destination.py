@@ -27,17 +27,25 @@ _OPTIONS = (
         metavar="OLD=NEW",
         help="Claims of this storage class get another one; may be repeated.",
     ),
+    click.option(
+        "--suspend/--no-suspend",
+        default=None,
+        help="Whether CronJobs, Jobs and what deploys by itself wait there. Default: the document's, else only "
+        "beside the original.",
+    ),
 )
 
 
 def elsewhere(command: _Command) -> _Command:
-    """The command with the options `namespace`, `to_cluster` and `storage_class`."""
+    """The command with the options `namespace`, `to_cluster`, `storage_class` and `suspend`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def destination(namespace: tuple[str, ...], to_cluster: str | None, storage_class: tuple[str, ...]) -> Json:
+def destination(
+    namespace: tuple[str, ...], to_cluster: str | None, storage_class: tuple[str, ...], *, suspend: bool | None
+) -> Json:
     """What the options say, as members of a request. `UsageError` for a value of another form."""
     single = [each for each in namespace if "=" not in each]
     if single and len(namespace) > 1:
@@ -47,6 +55,7 @@ def destination(namespace: tuple[str, ...], to_cluster: str | None, storage_clas
         "namespaces": {} if single else _pairs("--namespace", namespace),
         "cluster": to_cluster,
         "storageClasses": _pairs("--storage-class", storage_class),
+        "suspend": suspend,
     }
 
 

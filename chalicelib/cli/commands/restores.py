@@ -86,13 +86,14 @@ def plan(
     namespace: tuple[str, ...],
     to_cluster: str | None,
     storage_class: tuple[str, ...],
+    suspend: bool | None,
     everything: bool,
     exit_code: bool,
 ) -> Exit:
     """What a restore would do now: object by object, field by field. VERSION: the newest good one if left out."""
     found = find_application(session.gateway, application)
     target = _target(session, found, version)
-    there = destination(namespace, to_cluster, storage_class)
+    there = destination(namespace, to_cluster, storage_class, suspend=suspend)
     wishes = _body(mode=mode, only=only, consent=consent, shared=shared, **there)
     operation = _planned(session, target["id"], wishes)
     from chalicelib.cli.rendering.plans import writes
@@ -156,17 +157,18 @@ def restore(
     namespace: tuple[str, ...],
     to_cluster: str | None,
     storage_class: tuple[str, ...],
+    suspend: bool | None,
     on_failure: str | None,
     safety: str | None,
     wait: bool,
     everything: bool,
 ) -> Exit:
     """Put a version back, after showing what that will do. VERSION: the newest good one if left out."""
-    there = destination(namespace, to_cluster, storage_class)
-    if plan_id and (version or mode or only or consent or shared or any(there.values())):
+    there = destination(namespace, to_cluster, storage_class, suspend=suspend)
+    if plan_id and (version or mode or only or consent or shared or any(there.values()) or suspend is not None):
         raise click.UsageError(
             "A plan says already what is done and where: leave out VERSION, --mode, --only, --consent, --shared, "
-            "--namespace, --to-cluster and --storage-class."
+            "--namespace, --to-cluster, --storage-class and --suspend."
         )
     if not yes and not session.screen.interactive:
         raise Failure.refused(
@@ -247,8 +249,9 @@ def _planned(session: Session, version: str, wishes: Json) -> Json:
     )
 
 
-def _body(**wishes: Any) -> Json:
-    return {name: list(given) if isinstance(given, tuple) else given for name, given in wishes.items() if given}
+def _body(*, suspend: bool | None = None, **wishes: Any) -> Json:
+    said = {name: list(given) if isinstance(given, tuple) else given for name, given in wishes.items() if given}
+    return said if suspend is None else {**said, "suspend": suspend}
 
 
 def _show_plan(

@@ -148,6 +148,11 @@ class Restore(Part):
         default_factory=dict,
         description="Restored elsewhere, claims of one storage class (the name on the left) get another one.",
     )
+    suspend: bool | None = Field(
+        None,
+        description="Restored elsewhere, what begins something by itself (CronJobs, Jobs, objects of Flux and Argo "
+        "CD that deploy) is suspended. Not said: beside the original, but not on another cluster.",
+    )
     health: Health = Field(default_factory=Health, description="How to tell that the application is well.")
     safety: Literal["required", "bestEffort", "none"] = Field(
         "bestEffort",

@@ -32,6 +32,11 @@ class RestoreRequest(Request):
     storage_classes: dict[ClassName, ClassName] = Field(
         default_factory=dict, max_length=100, description="Storage classes to exchange: from each to which."
     )
+    suspend: bool | None = Field(
+        None,
+        description="Whether CronJobs, Jobs and what deploys by itself are suspended. Not said: as the document "
+        "says, else only beside the original.",
+    )
     only: Only = Field(default_factory=list, description="`Kind.group/name` with `*` and `?`: only these objects.")
     on_failure: Literal["rollback", "keep"] | None = None
     safety: Literal["required", "bestEffort", "none"] | None = None

@@ -316,6 +316,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
             ["--to-cluster", "standby", "--storage-class", "fast=slow"],
             {"cluster": "standby", "storageClasses": {"fast": "slow"}},
         ),
+        (["-n", "copy", "--no-suspend"], {"namespace": "copy", "suspend": False}),
+        (["--suspend"], {"suspend": True}),
     ],
 )
 def test_a_plan_says_where_to_restore_to(

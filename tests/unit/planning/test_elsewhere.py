@@ -93,6 +93,57 @@ def test_storage_classes_are_exchanged_in_claims_and_in_templates_of_claims() ->
     assert other["spec"] == {"storageClassName": "other"}
 
 
+@pytest.mark.parametrize(("kind", "version"), [("PodTemplate", "v1"), ("ReplicationController", "v1")])
+def test_every_kind_that_makes_pods_has_its_ephemeral_claims_exchanged(kind: str, version: str) -> None:
+    volume = {"name": "tmp", "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "fast"}}}}
+    template = {"spec": {"volumes": [volume]}}
+    place = {"template": template} if kind == "PodTemplate" else {"spec": {"template": template}}
+    made = body(kind, version, **copy_of(place))
+    one = carrier(Destination(storage_classes={"fast": "slow"}))
+    assert one.concerns(ObjectKey("", kind, "shop", "one"))
+    assert "slow" in str(one.carry(made))
+
+
+@pytest.mark.parametrize(
+    ("there", "waits"),
+    [
+        (BESIDE, True),
+        (FAR, None),
+        (BOTH, None),
+        (Destination(names={"shop": "copy"}, suspend=False), None),
+        (Destination(cluster="cl-there", suspend=True), True),
+        (Destination(suspend=True), True),
+    ],
+)
+def test_jobs_wait_beside_the_original_and_where_it_is_asked_for(there: Destination, waits: bool | None) -> None:
+    one = carrier(there)
+    spec = one.carry(body("CronJob", "batch/v1", spec={"schedule": "0 3 * * *"}))["spec"]
+    assert spec.get("suspend") is waits
+    assert list(one.acting.values()) == [bool(waits)]
+    assert next(iter(one.acting)).namespace == ("copy" if there.names else "shop")
+
+
+def test_what_waits_already_is_not_counted_among_what_was_suspended() -> None:
+    one = carrier(BESIDE)
+    assert one.carry(body("CronJob", "batch/v1", spec={"suspend": True}))["spec"] == {"suspend": True}
+    assert one.acting == {}
+
+
+def test_a_rewrite_can_have_one_go_on() -> None:
+    one = carrier(BESIDE, {"match": {"kind": "CronJob"}, "mergePatch": {"spec": {"suspend": False}}})
+    assert one.carry(body("CronJob", "batch/v1", spec={}))["spec"] == {"suspend": False}
+    assert list(one.acting.values()) == [False]
+
+
+def test_what_would_deploy_to_where_the_original_is_is_told_with_its_field() -> None:
+    spec = {"destination": {"namespace": "infra", "server": "https://far.example"}}
+    for there, said in ((BESIDE, "/spec/destination/namespace"), (FAR, "/spec/destination/server")):
+        one = carrier(there)
+        one.carry(body("Application", "argoproj.io/v1alpha1", spec=spec))
+        assert said in " ".join(one.warnings)
+    assert "infra" not in " ".join(carrier(HERE).warnings)
+
+
 def test_beside_the_original_hosts_that_both_would_answer_to_are_told() -> None:
     ingress = body("Ingress", "networking.k8s.io/v1", spec={"rules": [{"host": "shop.example.com"}, {"http": {}}]})
     beside, far = carrier(BESIDE), carrier(FAR)

@@ -1,0 +1,111 @@
+"""What begins something by itself waits, if it is to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chalicelib.planning import suspend
+from chalicelib.planning.normalise import copy_of
+
+INTO = frozenset({"copy"})
+
+
+def body(version: str, kind: str, spec: Any, **more: Any) -> dict[str, Any]:
+    head = {"apiVersion": version, "kind": kind, "metadata": {"name": "one", "namespace": "copy"}}
+    return {**head, "spec": copy_of(spec), **more}
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [
+        ("batch/v1", "CronJob"),
+        ("batch/v1", "Job"),
+        ("argoproj.io/v1alpha1", "CronWorkflow"),
+        ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
+        ("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
+        ("image.toolkit.fluxcd.io/v1", "ImageUpdateAutomation"),
+        ("postgresql.cnpg.io/v1", "ScheduledBackup"),
+    ],
+)
+def test_kinds_with_the_field_are_suspended_by_it(version: str, kind: str) -> None:
+    one = body(version, kind, {"a": 1})
+    assert suspend.acts(one)
+    suspend.suspend(one)
+    assert one["spec"] == {"a": 1, "suspend": True}
+    assert not suspend.acts(one)
+
+
+def test_other_kinds_begin_nothing_and_stay_as_they_are() -> None:
+    one = body("apps/v1", "Deployment", {"replicas": 1})
+    suspend.suspend(one)
+    assert not suspend.acts(one)
+    assert one["spec"] == {"replicas": 1}
+
+
+AUTOMATED = {"automated": {"prune": True}, "syncOptions": ["CreateNamespace=true"]}
+
+
+def test_an_application_of_argo_cd_no_longer_syncs_by_itself_nor_deletes_what_it_deployed() -> None:
+    one = body("argoproj.io/v1alpha1", "Application", {"syncPolicy": AUTOMATED}, operation={"sync": {}})
+    one["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io", "theirs.example/keep"]
+    assert suspend.acts(one)
+    suspend.suspend(one)
+    assert one["spec"] == {"syncPolicy": {"syncOptions": ["CreateNamespace=true"]}}
+    assert one["metadata"]["finalizers"] == ["theirs.example/keep"]
+    assert "operation" not in one
+    assert not suspend.acts(one)
+
+
+@pytest.mark.parametrize("policy", [None, {}, {"automated": {"enabled": False}}])
+def test_an_application_that_somebody_syncs_by_hand_begins_nothing(policy: Any) -> None:
+    assert not suspend.acts(body("argoproj.io/v1alpha1", "Application", {"syncPolicy": policy}))
+
+
+def test_the_applications_of_a_set_wait_too_whichever_template_makes_them() -> None:
+    inner = {"spec": {"syncPolicy": AUTOMATED}}
+    generators = [{"matrix": {"generators": [{"git": {"template": inner}}, {"list": {}}]}}]
+    metadata = {"finalizers": ["resources-finalizer.argocd.argoproj.io/background"]}
+    spec = {
+        "generators": generators,
+        "template": {"metadata": metadata, **inner},
+        "strategy": {"type": "RollingSync"},
+        "templatePatch": "spec: {syncPolicy: {automated: {}}}",
+    }
+    one = body("argoproj.io/v1alpha1", "ApplicationSet", spec)
+    suspend.suspend(one)
+    assert not suspend.acts(one)
+    assert "automated" not in str(one)
+    assert one["spec"].keys() == {"generators", "template"}
+    assert one["spec"]["template"]["metadata"] == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "places"),
+    [
+        ("Application", {"destination": {"namespace": "copy"}}, []),
+        ("Application", {"destination": {"namespace": "copy", "server": "https://kubernetes.default.svc"}}, []),
+        ("Application", {"destination": {"namespace": "infra"}}, ["/spec/destination/namespace"]),
+        ("Application", {"destination": {"server": "https://far.example"}}, ["/spec/destination/server"]),
+        (
+            "ApplicationSet",
+            {"template": {"spec": {"destination": {"namespace": "{{ns}}", "name": "far"}}}},
+            ["/spec/template/spec/destination/namespace", "/spec/template/spec/destination/name"],
+        ),
+    ],
+)
+def test_an_application_that_reaches_beyond_the_copy_is_found(kind: str, spec: Any, places: list[str]) -> None:
+    assert list(suspend.leads_out(body("argoproj.io/v1alpha1", kind, spec), INTO)) == places
+
+
+def test_an_object_of_flux_that_reaches_beyond_the_copy_is_found() -> None:
+    def places(kind: str, **spec: Any) -> list[str]:
+        group = "helm" if kind == "HelmRelease" else "kustomize"
+        return list(suspend.leads_out(body(f"{group}.toolkit.fluxcd.io/v1", kind, spec), INTO))
+
+    assert places("Kustomization", targetNamespace="copy") == []
+    assert places("Kustomization") == ["/spec/targetNamespace"]  # it goes where its manifests say
+    assert places("HelmRelease") == []
+    assert places("HelmRelease", targetNamespace="shop") == ["/spec/targetNamespace"]
+    assert places("HelmRelease", kubeConfig={"secretRef": {"name": "far"}}) == ["/spec/kubeConfig"]
