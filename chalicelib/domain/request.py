@@ -16,10 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import Field
-
 from chalicelib.domain.errors import Malformed
-from chalicelib.domain.version import Stored
 
 API_VERSION = "mainstay.dev/v1"
 KIND = "RestoreRequest"
@@ -32,19 +29,6 @@ LARGEST = 64 * 1024
 
 _MEMBERS = {"apiVersion", "kind", "application", "version", "options", "key", "time", "nonce", "signature"}
 _TIME = re.compile(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-
-
-class RequestKey(Stored):
-    """A key that requests are signed with. Its secret is kept encrypted, and was shown once."""
-
-    schema_: int = Field(default=1, alias="schema")
-    id: str
-    name: str
-    created_at: datetime
-    created_by: str
-    revoked_at: datetime | None = None
-    revoked_by: str = ""
-    sealed: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

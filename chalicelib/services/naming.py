@@ -42,6 +42,11 @@ def well_formed(name: str) -> str:
     return name
 
 
+def application_id(repository: Repository, named: str) -> str | None:
+    """The id of the application with this name or id; `None` if nobody has the name. Whether it lives is not said."""
+    return named if named.startswith("app-") else repository.names.holder(APPLICATIONS, named)
+
+
 def claim(
     repository: Repository, space: str, name: str, holder: str, lives: Callable[[str], bool | None], now: datetime
 ) -> None:

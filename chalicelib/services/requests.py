@@ -29,7 +29,8 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.ids import derived_id, parse_id
 from chalicelib.domain.operation import Operation
-from chalicelib.domain.request import LARGEST, NEWEST_GOOD, RequestKey, RestoreAsked, read
+from chalicelib.domain.request import LARGEST, NEWEST_GOOD, RestoreAsked, read
+from chalicelib.domain.request_key import RequestKey
 from chalicelib.services import naming
 from chalicelib.services.access import Asker
 from chalicelib.services.models.restores import RestoreRequest
@@ -67,6 +68,13 @@ class Revoked(RequestError):
     """Signed with a key that was revoked."""
 
     code = "revoked"
+    status = 403
+
+
+class OutsideScope(RequestError):
+    """Signed with a key that is for something else."""
+
+    code = "outside-scope"
     status = 403
 
 
@@ -173,9 +181,10 @@ class Requests:
             raise Expired(f"The request is of {asked.time:%H:%M:%S} UTC, and it is {now:%H:%M:%S}: set that clock.")
 
     def _started(self, key: str, asked: RestoreAsked, signer: RequestKey, identifier: str) -> Operation:
-        application = self._application(asked.application)
-        version = self._version(application, asked.version)
+        application = self._application(asked.application, signer)
         request = _options(asked)
+        self._refuse_outside(signer, application, request)
+        version = self._version(application, asked.version, signer)
         origin = Origin(identifier, {"object": key, "key": signer.id})
         asker = Asker(f"request key {signer.name}", "admin")
         # First what sees to it that the end is told, whoever dies in between.
@@ -183,8 +192,11 @@ class Requests:
         started = self._versions.restore(asker, VersionQuery(version_id=version), request, origin)
         return self._repository.operations.get(application, started.id)
 
-    def _application(self, named: str) -> str:
-        found = named if named.startswith("app-") else self._repository.names.holder(naming.APPLICATIONS, named)
+    def _application(self, named: str, signer: RequestKey) -> str:
+        """The application that is meant. Of others than its own, a key learns not even whether they exist."""
+        found = naming.application_id(self._repository, named)
+        if not signer.scope.covers(found):
+            raise OutsideScope(f"The key of this request is not for {named[:100]!r}.")
         try:
             application = None if found is None else self._repository.applications.get(parse_id(found, "app"))
         except (NotFound, Malformed):
@@ -193,7 +205,17 @@ class Requests:
             raise NotFound(f"There is no application {named[:100]!r}.")
         return application.id
 
-    def _version(self, application: str, wanted: str) -> str:
+    def _refuse_outside(self, signer: RequestKey, application: str, request: RestoreRequest) -> None:
+        """A saved plan that is to be applied decides what the request itself would say."""
+        arguments = request.model_dump(exclude_defaults=True)
+        planned = self._known(request.plan) if request.plan is not None else None
+        if planned is not None and planned.application == application:
+            arguments |= planned.arguments
+        why = signer.scope.refusal(arguments)
+        if why is not None:
+            raise OutsideScope(f"The key of this request does not allow this: {why}.")
+
+    def _version(self, application: str, wanted: str, signer: RequestKey) -> str:
         if wanted == NEWEST_GOOD:
             good = newest_good(self._versions.all(application))
             if good is None:
@@ -201,6 +223,10 @@ class Requests:
             return good.id
         if self._repository.locations.find(parse_id(wanted, "ver")) != application:
             raise NotFound(f"{wanted} is no version of this application.")
+        purpose = self._repository.versions(application).get(wanted).purpose
+        if purpose != "backup" and not signer.scope.elsewhere:
+            # It goes back to where it was made, and that may be where a restore elsewhere led.
+            raise OutsideScope("The key of this request does not allow this: it restores only what a backup made.")
         return wanted
 
     # ── answers ─────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from chalicelib.domain.errors import NotFound
-from chalicelib.domain.request import RequestKey
+from chalicelib.domain.request_key import RequestKey, Scope
 from chalicelib.store import layout
 from chalicelib.store.backend import Backend
 from chalicelib.store.documents import Documents
@@ -21,11 +21,15 @@ class RequestKeys:
         self._documents = Documents(control)
         self._keyring = keyring
 
-    def create(self, identifier: str, name: str, secret: str, at: datetime, by: str) -> RequestKey:
-        """Keep a new one."""
+    def create(
+        self, identifier: str, name: str, secret: str, at: datetime, by: str, scope: Scope | None = None
+    ) -> RequestKey:
+        """Keep a new one; without a scope it is for everything."""
         path = layout.request_key(identifier)
         sealed = self._keyring().seal_secret(path, secret.encode())
-        key = RequestKey(id=identifier, name=name, created_at=at, created_by=by, sealed=sealed)
+        key = RequestKey(
+            id=identifier, name=name, scope=scope or Scope(), created_at=at, created_by=by, sealed=sealed
+        )
         return self._documents.create(path, key)
 
     def get(self, identifier: str) -> RequestKey:

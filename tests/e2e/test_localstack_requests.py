@@ -49,7 +49,7 @@ class Inbox:
             time.sleep(0.2)
 
 
-def signed(key: Any, application: str) -> Any:
+def signed(key: Any, application: str, **options: Any) -> Any:
     """As docs/requests.md says, with the standard library only."""
     request = {
         "apiVersion": "mainstay.dev/v1",
@@ -57,7 +57,7 @@ def signed(key: Any, application: str) -> Any:
         "key": key["id"],
         "application": application,
         "version": "newest good",
-        "options": {"mode": "exact"},
+        "options": {"mode": "exact", **options},
         "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "nonce": secrets.token_hex(8),
     }
@@ -80,7 +80,8 @@ def test_a_signed_request_restores_once_and_a_copy_or_a_forgery_touches_nothing(
     body = {"name": control_namespace, "namespace": control_namespace}
     application = service.done("POST", "/app", body)["id"]
     assert service.finished("POST", "/app/backup", {"id": application})["state"] == "succeeded"
-    key = service.done("POST", "/requestKey", {"name": control_namespace})
+    key = service.done("POST", "/requestKey", {"name": control_namespace, "applications": [control_namespace]})
+    assert (key["applications"][0]["id"], key["elsewhere"]) == (application, False)
     shop.set_config(control_plane, control_namespace, "config-0", number="wrong")
 
     forged = {**signed(key, control_namespace), "version": "ver-00000000000000000000000000"}
@@ -95,6 +96,13 @@ def test_a_signed_request_restores_once_and_a_copy_or_a_forgery_touches_nothing(
     said = inbox.answer("mine.json", ended=True)
     assert (said["accepted"], said["state"]) == (True, "succeeded"), said
     assert shop.config(control_plane, control_namespace, "config-0") == {"number": "0"}
+
+    other = service.done("POST", "/app", {**body, "name": f"{control_namespace}-other"})
+    inbox.put("another.json", signed(key, other["name"]))
+    inbox.put("elsewhere.json", signed(key, control_namespace, namespace="payments"))
+    for name in ("another.json", "elsewhere.json"):
+        assert inbox.answer(name)["error"]["code"] == "outside-scope"
+    assert service.done("GET", f"/operation?appId={other['id']}")["items"] == []
 
     inbox.put("copy.json", request)
     assert inbox.answer("copy.json")["error"]["code"] == "replayed"

@@ -30,10 +30,11 @@ _PATIENCE, _PAUSE = 120.0, 0.5
     "request-key",
     cls=Group,
     short_help="Keys that restore requests are signed with.",
-    then="""Whoever has a key, and may put objects into the bucket, can have any application restored without an
-    account, through `{program} request`. A secret is shown once, and kept encrypted.""",
+    then="""Whoever has a key, and may put objects into the bucket, can have applications restored without an
+    account, through `{program} request`: any, or those that the key was made for. A secret is shown once, and kept
+    encrypted.""",
     examples=[
-        ("A key for a pipeline, in a file", "{program} request-key add pipeline --out pipeline.key"),
+        ("A key for a pipeline, in a file", "{program} request-key add pipeline --app shop --out pipeline.key"),
         ("It is no longer to be trusted", "{program} request-key revoke key-01kb…"),
     ],
 )
@@ -44,15 +45,38 @@ def request_key() -> None:
 @command(
     "add",
     short_help="Make a key.",
-    then="""With --out the key is written into a file that only you can read, and not shown.""",
-    examples=[("For a pipeline", "{program} request-key add pipeline --out pipeline.key")],
+    then="""Without --app it is for every application, to wherever a request says. With --app it is for these alone,
+    and restores them where they are, unless --elsewhere is given. With --out the key is written into a file that only
+    you can read, and not shown.""",
+    examples=[
+        ("For one application", "{program} request-key add pipeline --app shop --out pipeline.key"),
+        ("One that never deletes", "{program} request-key add night --app shop --mode merge --mode missing --out k"),
+    ],
 )
 @click.argument("name", metavar="NAME")
+@click.option("--app", "applications", multiple=True, metavar="APP", help="Only for this one; may be repeated.")
+@click.option("--mode", "modes", multiple=True, type=click.Choice(MODES), help="Only in this one; may be repeated.")
+@click.option("--elsewhere", is_flag=True, help="With --app: also into other namespaces and clusters.")
 @click.option("--out", "file", metavar="FILE", help="Write the key here.")
-def add(session: Session, *, name: str, file: str | None) -> None:
+def add(
+    session: Session,
+    *,
+    name: str,
+    applications: tuple[str, ...],
+    modes: tuple[str, ...],
+    elsewhere: bool,
+    file: str | None,
+) -> None:
     """Make a key. Its secret is shown this once."""
+    body: Json = {"name": name, "applications": list(applications), "modes": list(modes), "elsewhere": elsewhere}
     handle = None if file is None else _new_file(file)  # first: a secret that cannot be kept is better not made
-    made = session.gateway.add_request_key({"name": name})
+    try:
+        made = session.gateway.add_request_key({member: value for member, value in body.items() if value})
+    except Failure:
+        if handle is not None and file is not None:
+            os.close(handle)
+            Path(file).unlink()
+        raise
     if handle is not None:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             json.dump({"id": made["id"], "secret": made["secret"]}, stream)
@@ -60,6 +84,7 @@ def add(session: Session, *, name: str, file: str | None) -> None:
 
     def render() -> Any:
         yield f"{made['id']} for {made['name']}" + (f", in {file}." if file else "")
+        yield f"It restores {_allowed(made)}."
         if "secret" in made:
             yield f"Secret, shown this once: {made['secret']}"
 
@@ -82,11 +107,18 @@ def list_(session: Session) -> None:
 
         if not answer["items"]:
             return ["There is no request key yet."]
-        columns = [Column("NAME", give_way=True), Column("KEY"), Column("AGE", right=True), Column("STATUS")]
+        columns = [
+            Column("NAME", give_way=True),
+            Column("KEY"),
+            Column("RESTORES", give_way=True),
+            Column("AGE", right=True),
+            Column("STATUS"),
+        ]
         rows = [
             [
                 printable(key["name"]),
                 key["id"],
+                _allowed(key),
                 age(key["createdAt"], session.now),
                 "revoked" if key.get("revokedAt") else "good",
             ]
@@ -95,6 +127,21 @@ def list_(session: Session) -> None:
         return [table(columns, rows)]
 
     session.screen.show(answer, render, ids=(key["id"] for key in answer["items"]))
+
+
+def _allowed(key: Json) -> str:
+    """What a key may be used for, in words."""
+    from chalicelib.cli.rendering.words import printable
+
+    if key["applications"] is None:
+        said = "any application"
+    else:
+        said = ", ".join(each["name"] or each["id"] for each in key["applications"])
+    if key["modes"]:
+        said += f" ({' or '.join(key['modes'])})"
+    if key["applications"] is not None and key["elsewhere"]:
+        said += ", also elsewhere"
+    return printable(said)
 
 
 @command(

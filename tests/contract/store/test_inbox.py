@@ -12,6 +12,7 @@ from chalicelib.domain.errors import Damaged, NotFound
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.policy import BackupPolicy
 from chalicelib.domain.request import LARGEST
+from chalicelib.domain.request_key import Scope
 from chalicelib.store import layout
 from chalicelib.store.inbox import Inbox
 from chalicelib.store.repository import Repository
@@ -97,6 +98,16 @@ def test_a_key_is_kept_encrypted_opened_elsewhere_and_revoked_for_good(place: Pl
     assert keys.get(identifier).revoked_by == "admin"
     with pytest.raises(NotFound):
         keys.revoke(new_id("key", AT), AT, "admin")
+
+
+def test_what_a_key_is_for_is_kept_with_it(place: Place) -> None:
+    keys = made_repository(place).request_keys
+    scope = Scope(applications=(new_id("app", AT),), modes=("merge",), elsewhere=False)
+    made = keys.create(new_id("key", AT), "pipeline", "the secret", AT, "admin", scope)
+    everything = keys.create(new_id("key", AT), "operator", "another", AT, "admin")
+    elsewhere = another(place).request_keys
+    assert elsewhere.get(made.id).scope == elsewhere.revoke(made.id, AT, "admin").scope == scope
+    assert elsewhere.get(everything.id).scope == Scope(applications=None, modes=None, elsewhere=True)
 
 
 def test_a_secret_that_was_moved_to_another_key_does_not_open(place: Place) -> None:

@@ -313,6 +313,9 @@ def request_key(**changes: Any) -> dict[str, Any]:
     return {
         "id": REQUEST_KEY,
         "name": "pipeline",
+        "applications": None,
+        "modes": None,
+        "elsewhere": True,
         "createdAt": "2026-11-23T12:00:00Z",
         "createdBy": "admin",
         "revokedAt": None,
@@ -475,7 +478,10 @@ class FakeService:
                 self.policy.update(body)
                 return 200, self.policy
             case "POST", ["requestKey"]:
-                return 200, {**self.request_keys[0], "name": body["name"], "secret": "s" * 64}
+                named = [{"id": APP, "name": each} for each in body.get("applications", ())]
+                scope = {"applications": named or None, "elsewhere": body.get("elsewhere", not named)}
+                key = request_key(name=body["name"], modes=body.get("modes"), **scope)
+                return 200, {**key, "secret": "s" * 64}
             case "GET", ["requestKey"]:
                 return 200, {"items": self.request_keys, "next": None}
             case "DELETE", ["requestKey", identifier]:

@@ -15,7 +15,7 @@ from chalicelib.domain.request import read
 from chalicelib.store.address import backend_at
 from chalicelib.store.inbox import Inbox
 from tests.unit.cli.conftest import Said
-from tests.unit.cli.fake_service import REQUEST_KEY, FakeService
+from tests.unit.cli.fake_service import REQUEST_KEY, FakeService, problem
 
 Mainstay = Callable[..., Said]
 
@@ -41,6 +41,23 @@ def test_a_key_is_shown_once_without_a_file(mainstay: Mainstay) -> None:
     listed = mainstay("request-key", "list").out
     assert "pipeline" in listed
     assert "ssss" not in listed
+
+
+def test_a_key_is_made_for_applications_and_modes_and_listed_so(mainstay: Mainstay, service: FakeService) -> None:
+    said = mainstay("request-key", "add", "night", "--app", "shop", "--app", "blog", "--mode", "merge", "--elsewhere")
+    assert "It restores shop, blog (merge), also elsewhere." in said.out
+    (body,) = [each[3] for each in service.asked if each[:2] == ("POST", "/requestKey")]
+    assert body == {"name": "night", "applications": ["shop", "blog"], "modes": ["merge"], "elsewhere": True}
+    assert "any application" in mainstay("request-key", "list").out
+
+
+def test_a_file_for_a_key_that_was_not_made_is_not_left(
+    mainstay: Mainstay, service: FakeService, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.key"
+    service.script["POST", "/requestKey"] = [(422, problem("invalid", "There is no application 'no-such'."))]
+    assert mainstay("request-key", "add", "pipeline", "--app", "no-such", "--out", str(file)).code != 0
+    assert not file.exists()
 
 
 def test_a_key_is_revoked_by_its_id(mainstay: Mainstay) -> None:

@@ -9,20 +9,21 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.errors import Forbidden, NotFound, StorageUnavailable
+from chalicelib.domain.errors import Forbidden, Invalid, NotFound, StorageUnavailable
 from chalicelib.domain.operation import State
 from chalicelib.domain.request import LARGEST, signed
 from chalicelib.services.access import Asker
 from chalicelib.services.models.request_keys import RequestKeyMade, RequestKeyRequest
-from chalicelib.services.models.versions import VersionsQuery
+from chalicelib.services.models.restores import RestoreRequest
+from chalicelib.services.models.versions import VersionQuery, VersionsQuery
 from chalicelib.services.requests import FOLLOW
 from tests.unit.services.house import House
 
 KEY = "requests/one.json"
 
 
-def made(built: House, name: str = "pipeline") -> RequestKeyMade:
-    return built.services.request_keys.add(built.asker, RequestKeyRequest(name=name))
+def made(built: House, name: str = "pipeline", **scope: Any) -> RequestKeyMade:
+    return built.services.request_keys.add(built.asker, RequestKeyRequest(name=name, **scope))
 
 
 def body(built: House, key: RequestKeyMade, **changes: Any) -> dict[str, Any]:
@@ -302,6 +303,114 @@ def test_an_application_without_a_good_version_is_told_so(built: House) -> None:
     built.version(built.registered(), complete=False)
     answer = put(built, asked(built))
     assert "no good version" in answer["error"]["message"]
+
+
+# ── scopes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def outside(built: House, key: RequestKeyMade, **changes: Any) -> str:
+    code, message = refused(built, asked(built, key, **changes))
+    assert code == "outside-scope"
+    return message
+
+
+def test_a_key_for_one_application_restores_that_one(built: House, shop: str) -> None:
+    key = made(built, applications=["shop"])
+    assert [(each.id, each.name) for each in key.applications or ()] == [(shop, "shop")]
+    assert key.elsewhere is False
+    assert put(built, asked(built, key))["accepted"] is True
+
+
+@pytest.mark.usefixtures("shop")
+def test_of_other_applications_a_key_learns_not_even_whether_they_exist(built: House) -> None:
+    key, other = made(built, applications=["shop"]), built.registered("other")
+    built.version(other)
+    for named in ("other", "no-such", other, "app-01jd0000000000000000000000"):
+        assert outside(built, key, application=named) == f"The key of this request is not for {named!r}."
+
+
+def test_a_key_stays_with_its_application_and_does_not_go_with_the_name(built: House, shop: str) -> None:
+    key = made(built, applications=["shop"])
+    built.repository.names.free("applications", "shop", shop)
+    built.version(built.registered("shop"))
+    assert "not for 'shop'" in outside(built, key)
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"namespace": "payments"}, "`namespace`"),
+        ({"namespaces": {"shop": "payments"}}, "`namespaces`"),
+        ({"cluster": "another"}, "`cluster`"),
+        ({"shared": True}, "`shared` belongs to others"),
+    ],
+)
+def test_a_key_for_one_application_leads_nowhere_else(built: House, options: dict[str, Any], told: str) -> None:
+    assert told in outside(built, made(built, applications=["shop"]), options={"mode": "merge", **options})
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_key_may_be_made_for_elsewhere_too(built: House) -> None:
+    key = made(built, applications=["shop"], elsewhere=True)
+    answer = put(built, asked(built, key, options={"namespace": "shop-copy"}))
+    (started,) = built.engine.started
+    assert (answer["accepted"], started.arguments["namespaces"]) == (True, {"shop": "shop-copy"})
+
+
+def test_a_key_for_one_place_restores_no_version_that_may_be_of_another(built: House, shop: str) -> None:
+    safety = built.version(shop, purpose="safety")
+    assert "what a backup made" in outside(built, made(built, applications=["shop"]), version=safety)
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("options", [{"mode": "exact"}, {}, {"dryRun": True}])
+def test_a_key_for_a_mode_needs_requests_that_say_it(built: House, options: dict[str, Any]) -> None:
+    key = made(built, modes=["merge", "missing"])
+    assert "merge or missing" in outside(built, key, options=options)
+    assert put(built, asked(built, key, options={"mode": "missing"}))["accepted"] is True
+
+
+@pytest.mark.parametrize(
+    ("wanted", "accepted"),
+    [({"mode": "merge"}, True), ({"mode": "exact"}, False), ({"mode": "merge", "namespace": "payments"}, False)],
+)
+def test_a_saved_plan_is_held_against_the_scope_by_what_it_shows(
+    built: House, shop: str, wanted: dict[str, Any], *, accepted: bool
+) -> None:
+    newest = VersionQuery(
+        version_id=built.services.versions.list(built.asker, VersionsQuery(app_id=shop)).items[0].id
+    )
+    plan = built.services.versions.restore(built.asker, newest, RestoreRequest(dry_run=True, **wanted))
+    built.engine.change(plan.id, state=State.SUCCEEDED)
+    key = made(built, applications=["shop"], modes=["merge"])
+    answer = put(built, asked(built, key, options={"plan": plan.id}))
+    assert answer["accepted"] is accepted
+    assert accepted or answer["error"]["code"] == "outside-scope"
+
+
+def test_a_key_that_was_made_before_there_were_scopes_is_for_everything(built: House, shop: str) -> None:
+    key = made(built, applications=["shop"])
+    path = f"control/request-keys/{key.id}.json"
+    stored = built.repository.control.get(path)
+    assert stored is not None
+    older = json.loads(stored.data)
+    del older["document"]["scope"]
+    built.repository.control.replace(path, json.dumps(older).encode(), stored.etag)
+    (listed,) = built.services.request_keys.list(built.asker).items
+    assert (listed.applications, listed.modes, listed.elsewhere) == (None, None, True)
+    built.version(built.registered("other"))
+    assert put(built, asked(built, key, application="other"))["accepted"] is True
+    assert shop
+
+
+def test_a_key_for_an_application_that_is_not_there_is_not_made(built: House, shop: str) -> None:
+    for named in ("no-such", "app-01jd0000000000000000000000", "app-x"):
+        with pytest.raises(Invalid, match="no application") as caught:
+            made(built, applications=["shop", named])
+        assert caught.value.problems[0].path == "applications.1"
+    assert built.services.request_keys.list(built.asker).items == []
+    assert len(made(built, applications=["shop", shop]).applications or ()) == 1
 
 
 # ── keys and names ──────────────────────────────────────────────────────────────────────────────────────────
