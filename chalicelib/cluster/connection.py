@@ -83,8 +83,9 @@ def in_cluster(environ: Mapping[str, str] = os.environ, account: Path = _ACCOUNT
     )
 
 
-def by_token(server: str, authority: str, token: TokenSource, source: str) -> Connection:
-    """An API server at an address that is known, which is told who asks by a token. `authority`: PEM in base64."""
+def by_token(server: str, authority: str, token: TokenSource, source: str, proxy: str = "") -> Connection:
+    """An API server at an address that is known, which is told who asks by a token. `authority`: PEM in base64;
+    `proxy`: an HTTP proxy, default: the environment's."""
     cluster = _Entry({"server": server, "certificate-authority-data": authority}, None)
     address = _server(source, cluster.members)
     return Connection(
@@ -92,7 +93,7 @@ def by_token(server: str, authority: str, token: TokenSource, source: str) -> Co
         source=source,
         authority=_content(source, cluster, "certificate-authority"),
         token=token,
-        proxy=_proxy(source, address, ""),
+        proxy=_proxy(source, address, proxy),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.cluster.client import Client, now
 from chalicelib.cluster.discovery import discover
+from chalicelib.cluster.identity import identity
 from chalicelib.domain.errors import ClusterError, ClusterRefused
 from chalicelib.domain.objects import Resource
 
@@ -22,15 +23,17 @@ _NAMED = 8
 
 
 def check(client: Client, *, namespaces: Iterable[str] = (), seconds: float = MOST_SECONDS) -> dict[str, Any]:
-    """`{reachable, version, latencyMs, server, missingPermissions, warnings, error}`; never raises a ClusterError.
+    """`{reachable, version, uid, latencyMs, server, missingPermissions, warnings, error}`; no ClusterError is raised.
 
     `missingPermissions` are sentences such as `delete on secrets`; `latencyMs` is one small request's time on an
-    open connection. With `namespaces`, permissions are asked for in each of them, not in the whole cluster.
+    open connection; `uid` tells the cluster from others (see `identity`). With `namespaces`, permissions are asked
+    for in each of them, not in the whole cluster.
     """
     deadline = now() + seconds
     answer: dict[str, Any] = {
         "reachable": False,
         "version": "",
+        "uid": "",
         "latencyMs": None,
         "server": client.connection.server,
         "missingPermissions": [],
@@ -44,6 +47,7 @@ def check(client: Client, *, namespaces: Iterable[str] = (), seconds: float = MO
         answer["latencyMs"] = round((now() - began) * 1000, 1)
         answer["reachable"] = True
         answer["version"] = str(version.get("gitVersion") or "")
+        answer["uid"] = identity(client, deadline=deadline)
         answer["missingPermissions"] = missing_permissions(client, namespaces, deadline=deadline)
     except ClusterError as error:
         # A refusal is an answer: the server is there, though not for these credentials.

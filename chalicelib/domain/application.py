@@ -82,10 +82,23 @@ class ClusterRecord(Stored):
     eks: EksCluster | None = None
     context: str = ""
     server: str = ""
+    #: What tells the cluster from all others, as last seen; empty: it may not be read, or nobody has looked yet.
+    uid: str = ""
+    #: The id of another record that is known to stand for the same cluster.
+    same_as: str = ""
     connections: int = 16
     pods_amount: int = 2
     created_at: datetime
     updated_at: datetime
+
+    def is_one_with(self, other: ClusterRecord) -> bool:
+        """Whether both stand for one cluster, as far as is known."""
+        return self.id == other.id or bool(self.uid and self.uid == other.uid) or self.known_as_one_with(other)
+
+    def known_as_one_with(self, other: ClusterRecord) -> bool:
+        """Whether somebody said that both stand for one cluster."""
+        mine, theirs = {self.id, self.same_as} - {""}, {other.id, other.same_as} - {""}
+        return self.id != other.id and bool(mine & theirs)
 
 
 Application.model_rebuild()

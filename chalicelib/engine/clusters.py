@@ -11,9 +11,10 @@ from chalicelib.cluster.client import WRITE_SECONDS, Client
 from chalicelib.cluster.connection import Connection, by_token, default, files_written, in_cluster, load_kubeconfig
 from chalicelib.cluster.credentials import RenewedToken
 from chalicelib.cluster.discovery import Discovery, discover, refresh
+from chalicelib.cluster.identity import identity
 from chalicelib.cluster.writing import Objects
 from chalicelib.domain.application import ClusterRecord, EksCluster
-from chalicelib.domain.errors import ClusterNotConfigured, ClusterRefused
+from chalicelib.domain.errors import ClusterNotConfigured
 from chalicelib.store.repository import Repository
 
 
@@ -48,14 +49,8 @@ class ClusterSession:
         return Objects(self.client, self.discovery)
 
     def identity(self) -> str:
-        """What tells this API server from all others, whatever it is called: the uid of the namespace `kube-system`.
-        Empty if this account may not read it."""
-        resource = self.discovery.resource_for("", "Namespace")
-        try:
-            body = self.objects.get(resource, "", "kube-system") if resource is not None else None
-        except ClusterRefused:
-            return ""
-        return str(body["metadata"]["uid"]) if body is not None else ""
+        """What tells this cluster from all others: see `cluster.identity`."""
+        return identity(self.client)
 
     def rediscover(self) -> Discovery:
         """Read anew what is served: a definition was created or removed."""
@@ -101,7 +96,8 @@ class Clusters:
                 return load_kubeconfig(self._kubeconfig, record.context or None)
             return default(context=record.context or None)
         if record.eks is not None:
-            return self.connection_to_eks(record.eks, record.server)
+            proxy = self._repository.clusters.credentials(record.id) or b""
+            return self.connection_to_eks(record.eks, record.server, proxy.decode())
         stored = self._repository.clusters.credentials(record.id)
         if stored is None:
             raise ClusterNotConfigured(f"The credentials of cluster `{record.name}` are missing. Store them again.")
@@ -112,11 +108,11 @@ class Clusters:
         server, authority = self._needed_eks().describe(cluster)
         return server, cluster.model_copy(update={"authority": authority})
 
-    def connection_to_eks(self, cluster: EksCluster, server: str) -> Connection:
-        """A connection whose token is renewed before it ends."""
+    def connection_to_eks(self, cluster: EksCluster, server: str, proxy: str = "") -> Connection:
+        """A connection whose token is renewed before it ends; through a proxy, if one is given."""
         eks = self._needed_eks()
         token = RenewedToken(lambda: eks.token(cluster), str(cluster))
-        return by_token(server, cluster.authority, token, str(cluster))
+        return by_token(server, cluster.authority, token, str(cluster), proxy)
 
     def _needed_eks(self) -> Eks:
         if self._eks is None:

@@ -131,6 +131,7 @@ def plan_view(operation: str, plan: Plan, start: int, limit: int, following: str
     )
 
 
-def cluster_view(record: ClusterRecord) -> ClusterView:
-    """A cluster, without secrets."""
-    return ClusterView(**{name: getattr(record, name) for name in ClusterView.model_fields})
+def cluster_view(record: ClusterRecord, same_as: str | None = None) -> ClusterView:
+    """A cluster, without secrets. `same_as` is the name of another record for the same cluster."""
+    said = {name: getattr(record, name) for name in ClusterView.model_fields}
+    return ClusterView(**{**said, "same_as": same_as})

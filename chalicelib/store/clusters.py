@@ -50,6 +50,12 @@ class Clusters:
             if found is not None:
                 yield found.model
 
+    def names_of_one(self, cluster: str) -> frozenset[str]:
+        """The ids under which a cluster is registered: its own, and those of others that are the same cluster."""
+        records = list(self.list())
+        mine = next((record for record in records if record.id == cluster), None)
+        return frozenset({cluster, *(each.id for each in records if mine is not None and mine.is_one_with(each))})
+
     def delete(self, cluster: str) -> None:
         """Remove one and its credentials, these first."""
         self._documents.delete(layout.cluster_credentials(cluster))

@@ -25,6 +25,7 @@ from chalicelib.services.models.clusters import ClusterQuery, ClusterSettings
 from tests.harness.cluster import Cluster
 from tests.harness.control_plane import Options
 from tests.harness.processes import wait_until
+from tests.support.connect_proxy import Proxy
 from tests.support.eks import Authenticator, webhook
 from tests.support.site import Site, open_site
 from tests.support.worker import TERMS
@@ -103,6 +104,24 @@ def test_a_cluster_is_registered_without_any_credentials_being_stored(site: Site
     assert seen.reachable
     assert seen.missing_permissions == []
     assert at_eks.authenticator.refused == []
+
+
+def test_a_cluster_is_reached_through_the_proxy_that_it_was_registered_with(site: Site, at_eks: AtEks) -> None:
+    proxy = Proxy()
+    sessions = Clusters(site.repository, None, Eks())
+    services, settings = RegisteredClusters(site.repository, sessions), at_eks.settings()
+    assert settings.eks is not None
+    through = settings.eks.model_copy(update={"proxy": f"http://me:secret@127.0.0.1:{proxy.port}"})
+    view = services.configure(ADMINISTRATOR, settings.model_copy(update={"eks": through}))
+    assert services.status(ADMINISTRATOR, ClusterQuery(cluster="eks")).reachable
+    assert len(proxy.heads) >= 2
+    # What opens the proxy is shown nowhere, and lies encrypted.
+    assert "secret" not in view.model_dump_json()
+    assert "secret" not in site.repository.clusters.get(view.id).model_dump_json()
+    proxy.close()
+    # Registered once more without one, it is asked directly.
+    services.configure(ADMINISTRATOR, settings)
+    assert services.status(ADMINISTRATOR, ClusterQuery(cluster="eks")).reachable
 
 
 def test_a_cluster_that_takes_no_token_of_ours_is_refused_and_nothing_is_stored(

@@ -202,9 +202,12 @@ def test_a_kubeconfig_is_tried_before_it_is_stored_and_never_shown(
     service: Service, control_plane: Access, control_namespace: str
 ) -> None:
     good = json.dumps(control_plane.config)
-    stored = service.done(
-        "PUT", "/kubernetes/setKubernetesSettings", {"name": "second", "kubeconfig": good, "pods_amount": 3}
-    )
+    settings = {"name": "second", "kubeconfig": good, "pods_amount": 3}
+    # It is the default cluster once more: who means that says so.
+    twice = service.ask("PUT", "/kubernetes/setKubernetesSettings", settings)
+    assert (twice.status, "registered as default already" in twice.error["message"]) == (409, True)
+    stored = service.done("PUT", "/kubernetes/setKubernetesSettings", {**settings, "sameAs": "default"})
+    assert stored["sameAs"] == "default"
     assert (stored["name"], stored["source"], stored["pods_amount"]) == ("second", "stored", 3)
     assert "client-key" not in json.dumps(stored)
     assert service.done("GET", "/kubernetes/checkKubernetesStatus?cluster=second")["reachable"] is True

@@ -39,7 +39,11 @@ def cluster() -> None:
     short_help="Register a cluster, or change its credentials.",
     then="""With --eks no credentials are stored: tokens are made with the role that Mainstay runs as, or with
     --role-arn, and renewed as they end. That role needs access to the cluster (an access entry). Where the cluster is
-    comes from AWS.""",
+    comes from AWS.
+
+    Two names for one cluster are refused, unless that is meant (--same-as): a restore to "another" cluster would be
+    one of the original. So is another cluster behind a name that is known, unless it took that one's place (--moved).
+    Both can be said alone, of a cluster that is registered.""",
     examples=[
         (
             "By a kubeconfig",
@@ -50,6 +54,10 @@ def cluster() -> None:
             "In another account of AWS",
             "{program} cluster add eu --eks shop --region eu-west-1 --role-arn arn:aws:iam::111122223333:role/m",
         ),
+        (
+            "Through a proxy (a kubeconfig names its own: `proxy-url`)",
+            "{program} cluster add prod --eks shop --region eu-central-1 --proxy http://proxy.internal:3128",
+        ),
     ],
 )
 @click.argument("name", metavar="NAME")
@@ -58,6 +66,9 @@ def cluster() -> None:
 @click.option("--eks", metavar="NAME", help="The cluster's name at AWS.")
 @click.option("--region", metavar="REGION", help="With --eks: where it is.")
 @click.option("--role-arn", metavar="ARN", help="With --eks: the role to ask it with.")
+@click.option("--proxy", metavar="URL", help="With --eks: an HTTP proxy to its API server.")
+@click.option("--same-as", metavar="NAME", help="It is the cluster that is registered as NAME, and that is meant.")
+@click.option("--moved", is_flag=True, help="The name stands for another cluster than before from now on.")
 @click.option("--connections", metavar="N", type=click.IntRange(1, 64), help="Most connections at once.")
 def add(
     session: Session,
@@ -68,20 +79,26 @@ def add(
     eks: str | None,
     region: str | None,
     role_arn: str | None,
+    proxy: str | None,
+    same_as: str | None,
+    moved: bool,
     connections: int | None,
 ) -> None:
     """Register a cluster, or change its credentials."""
-    if (kubeconfig is None) == (eks is None):
+    if (kubeconfig is not None and eks is not None) or not (kubeconfig or eks or same_as or moved):
         raise click.UsageError("Give either --kubeconfig or --eks.")
     if (eks is None) != (region is None):
         raise click.UsageError("--eks and --region come together.")
-    if role_arn is not None and eks is None:
-        raise click.UsageError("--role-arn goes with --eks.")
-    body: Json = {"name": name, "context": context, "connections": connections}
+    for option, given in (("--role-arn", role_arn), ("--proxy", proxy)):
+        if given is not None and eks is None:
+            raise click.UsageError(f"{option} goes with --eks.")
+    body: Json = {"name": name, "context": context, "connections": connections, "sameAs": same_as}
+    if moved:
+        body["moved"] = True
     if kubeconfig is not None:
         body["kubeconfig"] = read_text(kubeconfig)
-    else:
-        at_aws = {"name": eks, "region": region, "roleArn": role_arn}
+    elif eks is not None:
+        at_aws = {"name": eks, "region": region, "roleArn": role_arn, "proxy": proxy}
         body["eks"] = {member: given for member, given in at_aws.items() if given is not None}
     answer = session.gateway.configure_cluster({key: given for key, given in body.items() if given is not None})
 

@@ -153,6 +153,7 @@ def cluster_page(status: Json) -> Iterator[RenderableType]:
             ("Latency", f"{latency:.0f} ms" if latency is not None else ""),
             ("Missing", "; ".join(printable(str(each)) for each in missing) or ("nothing" if reachable else "")),
             ("Message", printable(str(status.get("message") or ""))),
+            ("Note", " ".join(printable(str(each)) for each in status.get("warnings") or [])),
         ]
     )
 

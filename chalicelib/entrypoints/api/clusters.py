@@ -22,9 +22,12 @@ def check_kubernetes_status(call: Call[None, ClusterQuery]) -> ClusterStatusView
     return call.services.clusters.status(call.asker, call.query)
 
 
-@api.route("/kubernetes/setKubernetesSettings", method="PUT", body=ClusterSettings, answer=ClusterView)
+@api.route(
+    "/kubernetes/setKubernetesSettings", method="PUT", body=ClusterSettings, answer=ClusterView, statuses=(409,)
+)
 def set_kubernetes_settings(call: Call[ClusterSettings, None]) -> ClusterView:
-    """Set how to work with a cluster, or register one. Credentials are tried before they are stored."""
+    """Set how to work with a cluster, or register one. Credentials are tried before they are stored; 409 if they
+    lead to a cluster that has a name already, or to another one than before."""
     return call.services.clusters.configure(call.asker, call.body)
 
 

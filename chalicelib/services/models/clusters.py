@@ -30,6 +30,11 @@ class EksSettings(Request):
     certificate_authority: Annotated[str, Field(max_length=64 * 1024)] | None = Field(
         None, description="With `endpoint`: its authority, PEM in base64, as `aws eks describe-cluster` shows it."
     )
+    proxy: Annotated[str, Field(pattern=r"^http://[^/\s]+/?$", max_length=500)] | None = Field(
+        None,
+        description="An HTTP proxy that the API server is reached through, `http://[user:password@]host:port`; it is "
+        "stored encrypted and never shown.",
+    )
 
 
 class ClusterSettings(Request):
@@ -41,6 +46,10 @@ class ClusterSettings(Request):
     context: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     eks: EksSettings | None = None
     connections: Annotated[int, Field(ge=1, le=64)] | None = Field(None, description="Most connections at once.")
+    same_as: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, alias="sameAs", description="Another registered cluster's name: both names are meant to be one cluster."
+    )
+    moved: bool = Field(False, description="The name stands for another cluster than before from now on.")
 
     # The given names are snake_case here: it is the contract's own spelling.
     model_config = ConfigDict(alias_generator=None)
@@ -54,6 +63,8 @@ class ClusterView(View):
     source: str
     context: str
     server: str
+    uid: str = Field(description="What tells it from other clusters: the uid of its namespace `kube-system`.")
+    same_as: str | None = Field(description="The name of another record that is known to be the same cluster.")
     connections: int
     pods_amount: int = Field(alias="pods_amount")
     created_at: datetime

@@ -459,6 +459,8 @@ class FakeService:
                     "source": "kubeconfig",
                     "context": "kind",
                     "server": "https://127.0.0.1:6443",
+                    "uid": "6d2b1c9e-0000-4000-8000-000000000001",
+                    "sameAs": None,
                     "connections": 16,
                     "pods_amount": 2,
                     "createdAt": "2026-11-20T08:00:00Z",

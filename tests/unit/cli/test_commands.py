@@ -753,10 +753,23 @@ def test_a_cluster_is_registered_by_a_kubeconfig_or_at_aws(
         "eks": {"name": "shop", "region": "eu-central-1"},
         "connections": 4,
     }
+    through = ("--proxy", "http://proxy:3128", "--same-as", "dev")
+    assert mainstay("cluster", "add", "prod", "--eks", "shop", "--region", "eu-central-1", *through).code == 0
+    assert sent()["eks"]["proxy"] == "http://proxy:3128"
+    assert sent()["sameAs"] == "dev"
+    assert mainstay("cluster", "add", "prod", "--moved").code == 0
+    assert sent() == {"name": "prod", "moved": True}
 
 
 @pytest.mark.parametrize(
-    "options", [[], ["--eks", "shop"], ["--region", "x"], ["--kubeconfig", "-", "--eks", "e", "--region", "r"]]
+    "options",
+    [
+        [],
+        ["--eks", "shop"],
+        ["--region", "x"],
+        ["--kubeconfig", "-", "--eks", "e", "--region", "r"],
+        ["--kubeconfig", "-", "--proxy", "http://proxy:3128"],
+    ],
 )
 def test_a_cluster_without_a_way_to_it_is_a_wrong_command_line(
     mainstay: Mainstay, service: FakeService, options: list[str]
