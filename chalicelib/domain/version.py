@@ -138,6 +138,8 @@ class Manifest(Stored):
     #: was pulled in is ever deleted).
     pulled: tuple[Pulled, ...] = ()
     unfollowed: tuple[Gap, ...] = ()
+    #: Secrets of others' namespaces that it refers to, each with the reason: their content is not in the version.
+    withheld: tuple[Pulled, ...] = ()
     images: tuple[ImageSeen, ...] = ()
     health: tuple[ReadyWorkload, ...] = ()
     #: Objects, plain bytes of their lines, and bytes this version added to the repository.

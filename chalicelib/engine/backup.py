@@ -72,7 +72,11 @@ def capture(work: Work) -> Next:
         # From here to the end it is a matter of moments, which would have to be spent again.
         packed = visitor.finish(reading.rows)
     document = writer.put("document", work.application.document.encode())
-    more = {"pulled": tuple(followed.pulled), "unfollowed": tuple(followed.unfollowed)}
+    more = {
+        "pulled": tuple(followed.pulled),
+        "unfollowed": tuple(followed.unfollowed),
+        "withheld": tuple(followed.withheld),
+    }
     manifest = draw_up(work, version, started, captured, reading, packed, document, writer, **more)
     seen = {"health": _health(work), "images": _images(work)}
     manifest = manifest.model_copy(update={**seen, "added_bytes": keeper.added_bytes})
@@ -262,9 +266,9 @@ def _capture_again(work: Work, version: str, error: SegmentsGone) -> Next:
 
 
 def _pulled_in(manifest: Manifest) -> dict[str, Any]:
-    """For the outcome: how much was pulled in, and what could not be followed."""
+    """For the outcome: how much was pulled in, and what could not or may not be followed."""
     unfollowed = [gap.model_dump(mode="json", by_alias=True) for gap in manifest.unfollowed]
-    told = {"pulled": len(manifest.pulled), "unfollowed": unfollowed}
+    told = {"pulled": len(manifest.pulled), "unfollowed": unfollowed, "withheld": len(manifest.withheld)}
     return {name: value for name, value in told.items() if value}
 
 

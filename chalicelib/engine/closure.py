@@ -6,12 +6,17 @@
 
 Rounds, until one brings nothing new: deterministic, and bounded by `MOST_PULLED`. What could not be read is told; it
 makes no version worse than it would be without.
+
+Secrets of namespaces in which nothing is selected are others': the certificate of a platform's gateway, the key of
+its storage. Whoever may name them may not read them for that. They are followed where their namespace lets the
+application refer to them (a ReferenceGrant of the Gateway API), and else only told, as `withheld`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeVar
 
 from chalicelib.cluster.listing import Listing, Restarted, pages, vanished
@@ -27,13 +32,16 @@ from chalicelib.planning.references import (
     ACCOUNT,
     CLUSTER_ROLE,
     EVERY,
+    GRANT,
     LIMITING,
     NAMESPACE,
     NAMING,
+    SECRET,
     SERVICE,
     Reference,
     account_of,
     aggregates,
+    grants,
     named_by,
     references_of,
     selects,
@@ -42,6 +50,8 @@ from chalicelib.planning.selection import Selection
 
 #: Objects that one version pulls in at most.
 MOST_PULLED = 2000
+#: Secrets of others that a plan looks for.
+_MOST_LOOKED_FOR = 50
 
 _Kind = tuple[str, str]
 T = TypeVar("T")
@@ -53,10 +63,15 @@ class Noted:
 
     references: dict[ObjectKey, str] = field(default_factory=dict)
     accounts: set[ObjectKey] = field(default_factory=set)
+    #: Secrets of others' namespaces, each with who refers to it: whether they may is looked for afterwards.
+    secrets: dict[tuple[ObjectKey, ObjectKey], str] = field(default_factory=dict)
 
-    def add(self, reference: Reference) -> None:
-        """Keep the first reason for each object."""
-        self.references.setdefault(reference.key, reference.reason)
+    def add(self, reference: Reference, *, others: bool) -> None:
+        """Keep the first reason for each object; `others` says that it is a Secret of theirs."""
+        if others:
+            self.secrets.setdefault((reference.key, reference.by), reference.reason)
+        else:
+            self.references.setdefault(reference.key, reference.reason)
 
 
 class Noting:
@@ -78,7 +93,8 @@ class Noting:
         for reference in references_of(content, listing.resource):
             resource = self._resources.get(reference.key[:2])
             if resource is not None and not self._selection.takes_whole(resource, reference.key.namespace):
-                noted.add(reference._replace(key=_placed(reference.key, resource)))
+                placed = reference._replace(key=_placed(reference.key, resource))
+                noted.add(placed, others=_of_others(placed.key, self._selection))
         return self._visitor.take(listing, key, content, digest, raw)
 
     def misses(self, key: ObjectKey) -> bool:
@@ -96,7 +112,12 @@ class Noting:
         if noted is None:
             return None
         references = [[*key, why] for key, why in noted.references.items()]
-        return {"references": references, "accounts": [list(key) for key in sorted(noted.accounts)]}
+        secrets = [[*key, *by, why] for (key, by), why in noted.secrets.items()]
+        return {
+            "references": references,
+            "accounts": [list(key) for key in sorted(noted.accounts)],
+            "secrets": secrets,
+        }
 
     def remember(self, listing: Listing, remembered: Any) -> None:
         """Note it again."""
@@ -104,18 +125,26 @@ class Noting:
         for *key, why in remembered["references"]:
             noted.references.setdefault(ObjectKey(*key), why)
         noted.accounts.update(ObjectKey(*key) for key in remembered["accounts"])
+        for *both, why in remembered.get("secrets", ()):
+            noted.secrets.setdefault((ObjectKey(*both[:4]), ObjectKey(*both[4:])), why)
 
 
 def _placed(key: ObjectKey, resource: Resource) -> ObjectKey:
     return key if resource.namespaced else key._replace(namespace="")
 
 
+def _of_others(key: ObjectKey, selection: Selection) -> bool:
+    """Whether it is a Secret of a namespace in which the application has selected nothing."""
+    return key[:2] == SECRET and key.namespace not in selection.namespaces
+
+
 @dataclass(slots=True)
 class Closure:
-    """What was pulled in, with its reasons, and what could not be followed."""
+    """What was pulled in, with its reasons, what could not be followed, and the Secrets of others that were not."""
 
     pulled: list[Pulled] = field(default_factory=list)
     unfollowed: list[Gap] = field(default_factory=list)
+    withheld: list[Pulled] = field(default_factory=list)
 
 
 def pull(
@@ -133,7 +162,25 @@ def pull(
     for row, resource in pulling.rows:
         reading.rows.append(row)
         reading.resources[(resource.group, resource.kind)] = resource
-    return Closure(pulling.pulled, sorted(pulling.unfollowed.values(), key=lambda gap: (gap.group, gap.kind)))
+    return Closure(
+        pulling.pulled,
+        sorted(pulling.unfollowed.values(), key=lambda gap: (gap.group, gap.kind)),
+        [Pulled.of(key, reason) for key, reason in sorted(pulling.withheld.items())],
+    )
+
+
+def missing(withheld: Iterable[Pulled], exists: Callable[[ObjectKey], bool]) -> Iterator[str]:
+    """A sentence for each Secret of others that the version refers to, does not hold, and that is not there."""
+    for each in islice(withheld, _MOST_LOOKED_FOR):
+        try:
+            there = exists(each.key)
+        except ClusterRefused:
+            continue  # an account that may not see what is others'
+        if not there:
+            yield (
+                f"{each.key} is not there, and the version does not hold it, as its namespace is not the "
+                f"application's ({each.reason}). Have whoever it belongs to make it."
+            )
 
 
 class _Pulling:
@@ -150,6 +197,7 @@ class _Pulling:
         self.pulled: list[Pulled] = []
         self.rows: list[tuple[Row, Resource]] = []
         self.unfollowed: dict[_Kind, Gap] = {}
+        self.withheld: dict[ObjectKey, str] = {}
         #: Hashes of the keys that are in the version, or were looked at.
         self._seen: set[int] = set()
         #: Hashes of the uids of what is in the version: what these control is made again by them.
@@ -162,6 +210,8 @@ class _Pulling:
         #: What names somebody: its key, and whom with the reason.
         self._naming: list[tuple[ObjectKey, list[Reference]]] | None = None
         self._roles: list[tuple[ObjectKey, Mapping[str, str]]] | None = None
+        #: By namespace, what lets others refer to its objects.
+        self._grants: dict[str, list[Body]] = {}
 
     def begin(self, noted: Mapping[Listing, Noted], reading: Reading) -> None:
         """From what was noted while the selection was read."""
@@ -176,6 +226,8 @@ class _Pulling:
                 self._limited.add(account.namespace)
             for key, reason in noted[listing].references.items():
                 self._want(key, reason)
+            for (key, by), reason in noted[listing].secrets.items():
+                self._want_secret(Reference(key, reason, by))
 
     def follow(self) -> None:
         """Round after round."""
@@ -195,6 +247,25 @@ class _Pulling:
     def _want(self, key: ObjectKey, reason: str) -> None:
         if hash(key) not in self._seen:
             self._wanted.setdefault(key, reason)
+
+    def _want_secret(self, reference: Reference) -> None:
+        """Want a Secret of others if the application may refer to it, else tell it."""
+        if self._may_refer(reference):
+            self.withheld.pop(reference.key, None)
+            self._want(reference.key, reference.reason)
+        elif hash(reference.key) not in self._seen and reference.key not in self._wanted:
+            self.withheld.setdefault(reference.key, reference.reason)
+
+    def _may_refer(self, reference: Reference) -> bool:
+        """Only what is in the application's own namespaces speaks for it."""
+        if reference.by.namespace not in self._selection.namespaces:
+            return False
+        namespace = reference.key.namespace
+        if namespace not in self._grants:
+            unfollowed = dict(self.unfollowed)
+            self._grants[namespace] = self._look_through(GRANT, namespace, lambda grant: grant)
+            self.unfollowed = unfollowed  # where nobody may look there is no grant
+        return any(grants(grant, reference) for grant in self._grants[namespace])
 
     def _anchor(self, key: ObjectKey) -> None:
         self._anchors.add(key)
@@ -222,8 +293,13 @@ class _Pulling:
             self._want(ObjectKey(*NAMESPACE, "", key.namespace), f"namespace of {key}")
         for reference in references_of(body, resource):
             found = self._discovery.resource_for(*reference.key[:2])
-            if found is not None:
-                self._want(_placed(reference.key, found), reference.reason)
+            if found is None:
+                continue
+            placed = reference._replace(key=_placed(reference.key, found))
+            if _of_others(placed.key, self._selection):
+                self._want_secret(placed)
+            else:
+                self._want(placed.key, placed.reason)
         if key[:2] == CLUSTER_ROLE:
             self._aggregate(key, body)
 

@@ -23,6 +23,7 @@ from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Plan
 from chalicelib.domain.version import Gap, IndexRow
+from chalicelib.engine import closure
 from chalicelib.engine.carrying import elsewhere_blockers, place_of, wanted_of
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.dependents import Attached, RowsOnly, live_row, owners_of
@@ -236,7 +237,7 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
         update={
             "destination": place_of(there),
             "rests_on": rests_on(ground.document),
-            "warnings": (*others, *plan.warnings),
+            "warnings": (*others, *plan.warnings, *closure.missing(wanted.withheld(), context.exists)),
         }
     )
     return Planning(target, _with_unmet(plan, only), wanted)

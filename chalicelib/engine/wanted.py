@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 
 from chalicelib.domain.objects import Body, ObjectKey, key_of
-from chalicelib.domain.version import Gap, IndexRow, Manifest
+from chalicelib.domain.version import Gap, IndexRow, Manifest, Pulled
 from chalicelib.planning.capture_rules import implied
 from chalicelib.planning.elsewhere import Carrier
 from chalicelib.planning.normalise import digest
@@ -60,6 +60,13 @@ class Wanted:
         if self.carrier is None:
             return pulled
         return {self.carrier.moved(key): why for key, why in pulled.items() if self.carrier.takes(key)}
+
+    def withheld(self) -> list[Pulled]:
+        """The Secrets of others that the version refers to and does not hold."""
+        withheld = list(self.manifest.withheld) if self.manifest else []
+        if self.carrier is None:
+            return withheld
+        return [Pulled.of(self.carrier.moved(each.key), each.reason) for each in withheld]
 
     def bodies(self, keys: Sequence[ObjectKey]) -> Iterator[tuple[ObjectKey, Body]]:
         """The content that the version has for these objects, in no order. `Damaged` if it cannot be read.

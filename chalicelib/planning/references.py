@@ -69,10 +69,11 @@ BUILT_IN = frozenset(
 
 
 class Reference(NamedTuple):
-    """One object that is named, and what for: `priority class of Deployment.apps shop/web`."""
+    """One object that is named, what for (`priority class of Deployment.apps shop/web`), and by whom."""
 
     key: ObjectKey
     reason: str
+    by: ObjectKey
 
 
 class _Named(NamedTuple):
@@ -209,22 +210,24 @@ def references_of(body: Body, resource: Resource) -> Iterator[Reference]:
     kind = (key.group, key.kind)
     rules = _TABLE.get(kind, ())
     if key.group not in BUILT_IN:
-        yield Reference(ObjectKey(*DEFINITION, "", f"{resource.plural}.{key.group}"), f"defines the kind of {key}")
+        yield Reference(
+            ObjectKey(*DEFINITION, "", f"{resource.plural}.{key.group}"), f"defines the kind of {key}", key
+        )
         service = ObjectKey("apiregistration.k8s.io", "APIService", "", f"{resource.version}.{key.group}")
-        yield Reference(service, f"serves the kind of {key}")
+        yield Reference(service, f"serves the kind of {key}", key)
         rules = (*rules, *_CUSTOM)
     for rule in rules:
         for value in _at(body, rule.path.split(".")):
             target = _target(value, rule.kind, key.namespace)
             if target is not None and not _reaches_for_a_secret(target, rule.kind, key):
-                yield Reference(target, _reason(rule.what, key, body))
+                yield Reference(target, _reason(rule.what, key, body), key)
     annotations = body["metadata"].get("annotations") or {}
     for name in annotations.keys() & _ANNOTATIONS.keys():
         target_kind, what = _ANNOTATIONS[name]
-        yield Reference(ObjectKey(*target_kind, key.namespace, annotations[name]), f"{what} {key}")
+        yield Reference(ObjectKey(*target_kind, key.namespace, annotations[name]), f"{what} {key}", key)
     account = account_of(body)
     if account is not None:
-        yield Reference(account, f"account of {key}")
+        yield Reference(account, f"account of {key}", key)
     yield from _parameters_of_class(body, key)
     yield from _quota_of_priority(body, key)
 
@@ -254,7 +257,7 @@ def _parameters_of_class(body: Body, key: ObjectKey) -> Iterator[Reference]:
         prefix = name.removesuffix("-secret-name")
         namespace = parameters.get(f"{prefix}-secret-namespace")
         if prefix != name and prefix.startswith("csi.storage.k8s.io/") and namespace and "$" not in value + namespace:
-            yield Reference(ObjectKey(*SECRET, namespace, value), f"used by {key}")
+            yield Reference(ObjectKey(*SECRET, namespace, value), f"used by {key}", key)
 
 
 def _quota_of_priority(body: Body, key: ObjectKey) -> Iterator[Reference]:
@@ -263,7 +266,7 @@ def _quota_of_priority(body: Body, key: ObjectKey) -> Iterator[Reference]:
     for term in _at(body, ["spec", "scopeSelector", "matchExpressions[]"]):
         if term.get("scopeName") == "PriorityClass":
             for name in term.get("values") or ():
-                yield Reference(ObjectKey(*_PRIORITY, "", name), f"priority class of {key}")
+                yield Reference(ObjectKey(*_PRIORITY, "", name), f"priority class of {key}", key)
 
 
 def _reason(what: str, key: ObjectKey, body: Body) -> str:
@@ -314,6 +317,8 @@ NAMING: tuple[_Kind, ...] = (
     DEFINITION,
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"),
 )
+#: By which a namespace lets objects of another one refer to its own.
+GRANT: _Kind = (_GATEWAYS, "ReferenceGrant")
 #: Kinds that limit what runs in their namespace.
 LIMITING: tuple[_Kind, ...] = (("", "LimitRange"), ("", "ResourceQuota"))
 
@@ -326,11 +331,12 @@ def named_by(body: Body) -> Iterator[Reference]:
     pull *it* in. Groups of accounts are accounts called `*`."""
     key = key_of(body)
     if key[:2] in LIMITING:
-        yield Reference(ObjectKey(*NAMESPACE, "", key.namespace), f"limits what runs in namespace {key.namespace}")
+        reason = f"limits what runs in namespace {key.namespace}"
+        yield Reference(ObjectKey(*NAMESPACE, "", key.namespace), reason, key)
         return
     for account in accounts_named(body):
         what = "flow schema of" if key.kind == "FlowSchema" else "grants permissions to"
-        yield Reference(account, f"{what} {_called(account)}")
+        yield Reference(account, f"{what} {_called(account)}", key)
     places: Mapping[str, tuple[str, str]] = {
         "MutatingWebhookConfiguration": ("webhooks[].clientConfig.service", "webhook answered by"),
         "ValidatingWebhookConfiguration": ("webhooks[].clientConfig.service", "webhook answered by"),
@@ -342,7 +348,7 @@ def named_by(body: Body) -> Iterator[Reference]:
         for service in _at(body, path.split(".")):
             if isinstance(service, dict) and service.get("name"):
                 named = ObjectKey(*SERVICE, str(service.get("namespace") or ""), str(service["name"]))
-                yield Reference(named, f"{what} Service {named.namespace}/{named.name}")
+                yield Reference(named, f"{what} Service {named.namespace}/{named.name}", key)
 
 
 def accounts_named(body: Body) -> Iterator[ObjectKey]:
@@ -369,6 +375,22 @@ def _called(account: ObjectKey) -> str:
     if account.name == EVERY:
         return f"every ServiceAccount of namespace {account.namespace}"
     return f"ServiceAccount {account.namespace}/{account.name}"
+
+
+def grants(grant: Body, reference: Reference) -> bool:
+    """Whether a ReferenceGrant lets the object that refers do so."""
+    spec, by, key = grant.get("spec") or {}, reference.by, reference.key
+    return (
+        grant["metadata"].get("namespace") == key.namespace
+        and any(
+            (each.get("group"), each.get("kind"), each.get("namespace")) == (by.group, by.kind, by.namespace)
+            for each in spec.get("from") or ()
+        )
+        and any(
+            (each.get("group"), each.get("kind")) == key[:2] and each.get("name") in {None, key.name}
+            for each in spec.get("to") or ()
+        )
+    )
 
 
 def aggregates(role: Body) -> list[Mapping[str, Any]]:

@@ -78,6 +78,7 @@ def version_detail(
         gaps=list(manifest.gaps),
         pulled=list(manifest.pulled),
         unfollowed=list(manifest.unfollowed),
+        withheld=list(manifest.withheld),
         images=list(manifest.images),
         document=document,
         kept_because=list(kept_because),

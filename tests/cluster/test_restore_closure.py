@@ -320,22 +320,112 @@ spec: {accessModes: [ReadWriteOnce], storageClassName: NS-disk, resources: {requ
 """
 
 
-def test_a_secret_in_another_namespace_comes_back_with_its_namespace(control_plane: Access) -> None:
+def withheld(scene: Scene, version: str) -> dict[str, str]:
+    """`name` of the Secrets of others that a version refers to and does not hold, with the reasons."""
+    manifest = scene.repository.versions(scene.application.id).get(version)
+    assert {(each.kind, each.namespace) for each in manifest.withheld} <= {("Secret", f"{scene.namespace}-infra")}
+    return {each.name: each.reason.replace(scene.namespace, "NS") for each in manifest.withheld}
+
+
+def test_a_secret_of_others_is_not_kept_unless_it_is_selected_and_then_comes_back(control_plane: Access) -> None:
     with open_scene(control_plane, state=REFERENCES) as scene, elsewhere(scene, INFRA):
         scene.make(CLASSY)
         version = scene.backup()
-        assert pulled(scene, version) == {
-            "Namespace/NS-infra": "namespace of Secret NS-infra/storage",
-            "Secret/storage": "used by StorageClass.storage.k8s.io NS-disk",
-            "StorageClass/NS-disk": "storage class of PersistentVolumeClaim NS/data",
-        }
+        assert pulled(scene, version) == {"StorageClass/NS-disk": "storage class of PersistentVolumeClaim NS/data"}
+        assert withheld(scene, version) == {"storage": "used by StorageClass.storage.k8s.io NS-disk"}
+        assert "Secret/storage" not in scene.held(version)
+        selected = "{namespaces: [NS-infra], kinds: [Namespace, Secret], names: [storage]}"
+        scene.describe(f"{{objects: [{{namespaces: [NS]}}, {selected}], closure: references}}")
+        chosen = scene.backup()
+        assert withheld(scene, chosen) == {}
         namespace = f"Namespace/{scene.namespace}-infra"
         scene.delete(namespace)
-        done = scene.restore_well(version)
+        (said,) = [warning for warning in scene.plan(version).warnings if "does not hold it" in warning]
+        assert said.startswith(f"Secret {scene.namespace}-infra/storage is not there")
+        done = scene.restore_well(chosen)
         assert done.outcomes() == {namespace: "create", "Secret/storage": "create"}
-        secrets = scene.api.get(f"/api/v1/namespaces/{scene.namespace}-infra/secrets")["items"]
-        assert [secret["metadata"]["name"] for secret in secrets] == ["storage"]
-        assert scene.get(namespace)["metadata"]["labels"]["a"] == "b"
+        assert not any("does not hold it" in warning for warning in scene.plan(version).warnings)
+
+
+GATEWAY_KIND = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: PLURAL.gateway.networking.k8s.io
+  annotations: {api-approved.kubernetes.io: "unapproved, of a test"}
+spec:
+  group: gateway.networking.k8s.io
+  scope: Namespaced
+  names: {plural: PLURAL, kind: KIND}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object,
+    x-kubernetes-preserve-unknown-fields: true}}}]
+"""
+GATEWAY_KINDS = "---".join(
+    GATEWAY_KIND.replace("PLURAL", f"{kind.lower()}s").replace("KIND", kind)
+    for kind in ("Gateway", "HTTPRoute", "ReferenceGrant")
+)
+PLATFORM = """
+{apiVersion: v1, kind: Namespace, metadata: {name: NS-infra}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: private, namespace: NS-infra}, stringData: {key: "1"}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: lent, namespace: NS-infra}, stringData: {key: "1"}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: refused, namespace: NS-infra}, stringData: {key: "1"}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: platform, namespace: NS-infra}
+spec: {listeners: [{name: web, tls: {certificateRefs: [{name: private}]}}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: ReferenceGrant
+metadata: {name: lent, namespace: NS-infra}
+spec:
+  from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: NS}]
+  to: [{group: "", kind: Secret, name: lent}]
+"""
+TENANT = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: web}
+spec: {parentRefs: [{name: platform, namespace: NS-infra}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: own}
+spec:
+  listeners:
+    - name: web
+      tls: {certificateRefs: [{name: lent, namespace: NS-infra}, {name: refused, namespace: NS-infra}]}
+"""
+
+
+def test_a_gateways_certificate_is_kept_only_where_a_grant_lets_the_application_refer_to_it(
+    control_plane: Access,
+) -> None:
+    state = REFERENCES.replace("[NS]", "[NS], exclude: {kinds: [CustomResourceDefinition]}")
+    with open_scene(control_plane, state=state) as scene, elsewhere(scene, GATEWAY_KINDS):
+        served = "/apis/gateway.networking.k8s.io/v1"
+        wait_until(
+            lambda: scene.api.exists(served) and len(scene.api.get(served)["resources"]) >= 3,
+            seconds=30,
+            what="the kinds to be served",
+        )
+        with elsewhere(scene, PLATFORM):
+            scene.make(TENANT)
+            version = scene.backup()
+            assert pulled(scene, version) == {
+                "Gateway/platform": "parent of HTTPRoute.gateway.networking.k8s.io NS/web",
+                "Secret/lent": "certificate of Gateway.gateway.networking.k8s.io NS/own",
+                "Namespace/NS-infra": "namespace of Secret NS-infra/lent",
+            }
+            assert withheld(scene, version) == {
+                "private": "certificate of Gateway.gateway.networking.k8s.io NS-infra/platform",
+                "refused": "certificate of Gateway.gateway.networking.k8s.io NS/own",
+            }
+            assert not {"Secret/private", "Secret/refused"} & scene.held(version).keys()
+            assert scene.restore_well(version).writes == []
 
 
 def test_a_selection_by_labels_is_completed_in_its_own_namespace(control_plane: Access) -> None:

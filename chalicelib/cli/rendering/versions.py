@@ -125,6 +125,17 @@ def _pulled(version: Json, most: int, marks: Marks) -> Iterator[RenderableType]:
             ],
         )
         yield from _more(len(pulled) - most, "object", marks)
+    if withheld := version.get("withheld") or []:
+        yield Text()
+        yield Text("Not in the version, because they are in namespaces of others:", style="bold yellow")
+        yield table(
+            [Column("SECRET"), Column("WHY IT IS REFERRED TO", give_way=True)],
+            [
+                [printable(f"{each.get('namespace')}/{each['name']}"), printable(each.get("reason") or "")]
+                for each in withheld[:most]
+            ],
+        )
+        yield from _more(len(withheld) - most, "Secret", marks)
     if unfollowed:
         yield Text()
         yield Text("What these kinds have that the application refers to is not in the version:", style="bold yellow")

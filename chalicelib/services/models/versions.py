@@ -59,6 +59,9 @@ class VersionDetail(VersionView):
         default_factory=list, description="What `closure: references` pulled in, each with the reason."
     )
     unfollowed: list[Gap] = Field(default_factory=list, description="References that could not be followed.")
+    withheld: list[Pulled] = Field(
+        default_factory=list, description="Secrets of others' namespaces that it refers to, and does not hold."
+    )
     images: list[ImageSeen]
     document: str = Field(description="The application's document as it was.")
     kept_because: list[str]

@@ -8,8 +8,10 @@ import orjson
 
 from chalicelib.cluster.listing import Listing
 from chalicelib.domain.document import Scope
+from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
-from chalicelib.engine.closure import Noting
+from chalicelib.domain.version import Pulled
+from chalicelib.engine.closure import Noting, missing
 from chalicelib.planning.selection import Selection
 
 VERBS = frozenset({"list", "create", "get"})
@@ -78,3 +80,41 @@ def test_what_was_noted_survives_from_one_turn_to_the_next() -> None:
     after.remember(LISTING, orjson.loads(orjson.dumps(before.remembered(LISTING))))
     assert after.noted[LISTING] == before.noted[LISTING]
     assert noting().remembered(LISTING) is None
+
+
+SECRETS = Resource("", "v1", "secrets", "Secret", namespaced=True, verbs=VERBS)
+GATEWAYS = Resource("gateway.networking.k8s.io", "v1", "gateways", "Gateway", namespaced=True, verbs=VERBS)
+GATEWAY: Body = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "Gateway",
+    "metadata": {"namespace": "shop", "name": "web"},
+    "spec": {"listeners": [{"tls": {"certificateRefs": [{"name": "a"}, {"name": "b", "namespace": "infra"}]}}]},
+}
+
+
+def test_a_secret_of_others_is_noted_apart_with_who_refers_to_it_and_survives_a_turn() -> None:
+    def begun() -> Noting:
+        selection = Selection((Scope.model_validate({"namespaces": ["shop"], "labels": "a=b"}),))
+        return Noting(Taking(), selection, [SECRETS])
+
+    listing, before, after = Listing(GATEWAYS, "shop"), begun(), begun()
+    before.take(listing, key_of(GATEWAY), GATEWAY, b"", b"")
+    theirs, own = ObjectKey("", "Secret", "infra", "b"), ObjectKey("", "Secret", "shop", "a")
+    assert before.noted[listing].references.keys() == {own}
+    assert before.noted[listing].secrets.keys() == {(theirs, key_of(GATEWAY))}
+    after.remember(listing, orjson.loads(orjson.dumps(before.remembered(listing))))
+    assert after.noted[listing] == before.noted[listing]
+    # As a turn of an older release left it.
+    after.remember(listing, {"references": [], "accounts": []})
+
+
+def test_a_plan_names_the_secrets_of_others_that_are_not_there() -> None:
+    gone, there, hidden = (Pulled(kind="Secret", namespace="infra", name=name, reason="r") for name in "abc")
+
+    def exists(key: ObjectKey) -> bool:
+        if key.name == "c":
+            raise ClusterRefused("No.", http_status=403, reason="Forbidden", request="GET it")
+        return key.name == "b"
+
+    (said,) = missing([gone, there, hidden], exists)
+    assert said.startswith("Secret infra/a is not there")

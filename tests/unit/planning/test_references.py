@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib.domain.objects import Resource
-from chalicelib.planning.references import aggregates, named_by, references_of, selects
+from chalicelib.domain.objects import ObjectKey, Resource
+from chalicelib.planning.references import Reference, aggregates, grants, named_by, references_of, selects
 
 _PLACES = {"apps/v1": "apps", "v1": ""}
 
@@ -309,3 +309,36 @@ def test_a_secret_of_another_namespace_is_not_reached_for_by_calling_it_a_backen
         "{rules: [{backendRefs: [{group: '', kind: Secret, name: admin, namespace: kube-system}]}]}}"
     )
     assert not any("Secret" in found for found in _found(route))
+
+
+GRANT = """
+apiVersion: gateway.networking.k8s.io/v1beta1
+kind: ReferenceGrant
+metadata: {namespace: infra}
+spec:
+  from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: shop}]
+  to: [{group: "", kind: Secret, name: lent}]
+"""
+BY = ObjectKey("gateway.networking.k8s.io", "Gateway", "shop", "web")
+LENT = ObjectKey("", "Secret", "infra", "lent")
+
+
+@pytest.mark.parametrize(
+    ("key", "by", "granted"),
+    [
+        (LENT, BY, True),
+        (LENT._replace(name="other"), BY, False),
+        (LENT._replace(namespace="else"), BY, False),
+        (LENT._replace(kind="ConfigMap"), BY, False),
+        (LENT, BY._replace(namespace="else"), False),
+        (LENT, BY._replace(kind="HTTPRoute"), False),
+        (LENT, BY._replace(namespace=""), False),
+    ],
+)
+def test_a_grant_is_for_whom_and_what_it_names(key: ObjectKey, by: ObjectKey, granted: bool) -> None:
+    assert grants(_body(GRANT), Reference(key, "", by)) is granted
+
+
+def test_a_grant_without_a_name_is_for_every_object_of_the_kind() -> None:
+    grant = _body(GRANT.replace(", name: lent", ""))
+    assert grants(grant, Reference(LENT._replace(name="other"), "", BY))
