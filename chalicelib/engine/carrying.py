@@ -61,7 +61,7 @@ def wanted_of(
     session.speak(found.spoken)
     plurals = {(each.group, each.kind): each.plural for each in manifest.kinds}
     carrier = Carrier(aim.destination, Rewrites(aim.rewrites, plurals), found.converted, found.unspoken)
-    if find_unknown and aim.destination.cluster is not None:
+    if find_unknown and aim.destination.far:
         carrier.unknown = _unknown_to(session)
     return Wanted(repository, application, version, carrier)
 
@@ -120,7 +120,7 @@ def _one_shape(session: ClusterSession, kind: KindSummary) -> bool:
 
 def place_of(there: Destination) -> Place | None:
     """A destination as plans tell it; `None` for where the application is."""
-    if not there.elsewhere and not there.storage_classes and not there.suspends:
+    if not (there.elsewhere or there.cluster or there.storage_classes or there.suspends):
         return None
     return Place(
         cluster=there.cluster,

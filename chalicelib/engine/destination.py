@@ -6,6 +6,9 @@ from chalicelib.domain.operation import Operation, OperationKind
 from chalicelib.planning.elsewhere import HERE, Destination
 from chalicelib.store.repository import Repository
 
+#: In the checkpoint of an operation: whether the cluster that it names is the original's own (see `original`).
+SAME = "sameCluster"
+
 _RESTORING = frozenset({OperationKind.PLAN, OperationKind.RESTORE})
 
 
@@ -21,5 +24,6 @@ def destination_of(repository: Repository, operation: Operation) -> Destination:
         names=dict(said.get("namespaces") or {}),
         storage_classes=dict(said.get("storageClasses") or {}),
         cluster=said.get("cluster"),
+        same=bool(operation.checkpoint.get(SAME)),
         suspend=said.get("suspend"),
     )

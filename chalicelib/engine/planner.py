@@ -23,14 +23,14 @@ from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Plan
 from chalicelib.domain.version import Gap, IndexRow
-from chalicelib.engine import closure
+from chalicelib.engine import closure, original
 from chalicelib.engine.carrying import elsewhere_blockers, place_of, wanted_of
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.dependents import Attached, RowsOnly, live_row, owners_of
 from chalicelib.engine.gates import with_gates
 from chalicelib.engine.held import Held
 from chalicelib.engine.live import read_objects
-from chalicelib.engine.neighbours import neighbours, original
+from chalicelib.engine.neighbours import neighbours
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.reading import Row, read
 from chalicelib.engine.stale import rests_on
@@ -232,11 +232,13 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
     plan = elsewhere_blockers(plan, wanted, context, only)
     there = target.destination
     others = () if plan.empty else neighbours(ground.repository, ground.application, there, document)
-    others = (*original(session, there, wanted.manifest), *others)
+    others = (*original.warnings(session, there, wanted.manifest), *others)
+    blockers = original.blockers(ground.repository, session, there, wanted.manifest)
     plan = plan.model_copy(
         update={
             "destination": place_of(there),
             "rests_on": rests_on(ground.document),
+            "blockers": (*blockers, *plan.blockers),
             "warnings": (*others, *plan.warnings, *closure.missing(wanted.withheld(), context.exists)),
         }
     )

@@ -36,6 +36,7 @@ from chalicelib.engine.apply import Applied, apply
 from chalicelib.engine.carrying import speak_as_kept, wanted_of
 from chalicelib.engine.ledger import Ledger, read_entries, state_of
 from chalicelib.engine.live import read_objects
+from chalicelib.engine.original import recognise
 from chalicelib.engine.planner import Target, context_of, make
 from chalicelib.engine.plans import read_plan_of, store_plan
 from chalicelib.engine.stale import refuse_if_stale
@@ -142,6 +143,7 @@ def written_by(work: Work, operation: str) -> WrittenBy:
 
 def plan(work: Work) -> Next:
     """Make the plan (or take the one that was asked for, if nothing moved since) and keep it."""
+    recognise(work)
     work.keep_document()
     planning = make(work, _target(work))
     if planning.plan.blockers:
@@ -310,7 +312,7 @@ def _outcome(work: Work) -> dict[str, Any]:
 
 
 def _told(there: Destination) -> dict[str, Any] | None:
-    if not there.elsewhere:
+    if not there.elsewhere and there.cluster is None:
         return None
     return {"cluster": there.cluster, "namespaces": dict(there.names)}
 
@@ -401,6 +403,7 @@ UNDO = Flow("plan", _STEPS, failed)
 
 def plan_only(work: Work) -> Finish:
     """Make a plan, keep it, and change nothing."""
+    recognise(work)
     options = Options.of(work)
     if not options.version:
         raise Invalid("A plan needs a version.")

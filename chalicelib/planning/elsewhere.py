@@ -50,20 +50,27 @@ class Destination:
     #: Old name → new name; names that stay are not in it.
     names: Mapping[str, str] = field(default_factory=dict)
     storage_classes: Mapping[str, str] = field(default_factory=dict)
-    #: The id of the cluster, if it is another one.
+    #: The id of the cluster, if it is not the one that the application is registered on.
     cluster: str | None = None
+    #: Whether that is the original's own cluster all the same, under another name.
+    same: bool = False
     #: Whether what begins something by itself is suspended; nothing said: beside the original.
     suspend: bool | None = None
 
     @property
+    def far(self) -> bool:
+        """Whether it is another cluster than the original's."""
+        return self.cluster is not None and not self.same
+
+    @property
     def elsewhere(self) -> bool:
         """Whether it is another place: not just other classes."""
-        return bool(self.names or self.cluster)
+        return bool(self.names) or self.far
 
     @property
     def beside(self) -> bool:
         """Whether the original lives in the same cluster."""
-        return bool(self.names) and self.cluster is None
+        return bool(self.names) and not self.far
 
     @property
     def suspends(self) -> bool:
@@ -275,7 +282,7 @@ class Carrier:
         if spec.get("clusterIP") != "None":
             for name in ("clusterIP", "clusterIPs"):
                 spec.pop(name, None)
-            if spec.get("ipFamilyPolicy") in {None, "SingleStack"} and self.destination.cluster is not None:
+            if spec.get("ipFamilyPolicy") in {None, "SingleStack"} and self.destination.far:
                 spec.pop("ipFamilies", None)
         chosen = set() if self.destination.beside else services.chosen_node_ports(body)
         for port in spec.get("ports") or ():

@@ -131,8 +131,9 @@ class Applications:
                 f"The document calls it {document.metadata.name}; here it goes by the name {application.name}."
             )
         mine = document.spec.state.objects
+        clusters = self._repository.clusters.names_of_one(application.cluster)
         for other in islice(self._repository.applications.list(), _MOST_COMPARED):
-            if other.id == application.id or other.cluster != application.cluster or other.status == "deleted":
+            if other.id == application.id or other.cluster not in clusters or other.status == "deleted":
                 continue
             try:
                 both = shared(mine, accepted(other.document).document.spec.state.objects)

@@ -36,13 +36,18 @@ class Elsewhere:
             cluster = None
         names = self._names(manifest, request)
         for old, new in names.items():
-            if new in manifest.namespaces and (cluster is None or new not in names):
+            if new in manifest.namespaces and (new not in names or not self._is_far(manifest, cluster)):
                 told = f"{new} is a namespace of the version itself, and {old} would be mixed into it"
                 raise invalid("namespaces", told, "choose another name")
         classes = {old: new for old, new in request.storage_classes.items() if old != new}
         found = {"cluster": cluster, "namespaces": names, "storageClasses": classes}
         there = {name: value for name, value in found.items() if value}
         return there if request.suspend is None else {**there, "suspend": request.suspend}
+
+    def _is_far(self, manifest: Manifest, cluster: str | None) -> bool:
+        """Whether it is another cluster than the version's, as far as that is known before anybody looks."""
+        here = self._repository.clusters.get(cluster).uid if cluster is not None else manifest.cluster_uid
+        return cluster is not None and not (here and here == manifest.cluster_uid)
 
     def _names(self, manifest: Manifest, request: RestoreRequest) -> dict[str, str]:
         names = dict(request.namespaces)

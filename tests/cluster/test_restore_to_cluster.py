@@ -11,7 +11,12 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.errors import Conflict, Invalid
 from chalicelib.domain.operation import State
+from chalicelib.engine.clusters import Clusters
+from chalicelib.services.access import ADMINISTRATOR
+from chalicelib.services.clusters import RegisteredClusters
+from chalicelib.services.models.clusters import ClusterQuery, ClusterSettings, ClusterView
 from tests.harness.access import Access
 from tests.harness.errors import ApiError
 from tests.support.scene import Kinds, Scene, open_scene
@@ -203,8 +208,101 @@ def test_fields_that_the_older_cluster_would_drop_are_named_in_the_plan(scene: S
     assert scene.plan(version, namespaces={scene.namespace: "elsewhere"}).warnings == ()
 
 
-def test_the_original_under_another_name_is_noticed(scene: Scene) -> None:
+def _known_as_one(scene: Scene, twin: str) -> None:
+    """Somebody says that both names are meant to be one cluster."""
+    own = scene.application.cluster
+    scene.repository.clusters.update(twin, lambda found: found.model_copy(update={"same_as": own}))
+
+
+def test_the_original_is_not_restored_by_another_name_of_its_cluster_unless_that_is_meant(scene: Scene) -> None:
     version, twin = scene.backup(), scene.register(scene.cluster)
     scene.patch("ConfigMap/settings", {"data": {"colour": "red"}})
-    (warning,) = scene.plan(version, cluster=twin).warnings
-    assert "is the cluster that the version was made on" in warning
+    refused = scene.restore(version, cluster=twin)
+    assert (refused.state, refused.writes) == (State.FAILED, [])
+    assert "the original itself would be restored. To do that leave `cluster` out" in refused.message
+    # Meant, it is a restore in place: with its mode, its addresses, and as the application's current version.
+    _known_as_one(scene, twin)
+    scene.make("{apiVersion: v1, kind: ConfigMap, metadata: {name: extra}}")
+    address = scene.get("Service/web")["spec"]["clusterIP"]
+    restored = scene.restore_well(version, cluster=twin)
+    assert restored.outcomes() == {"ConfigMap/settings": "update", "ConfigMap/extra": "delete"}
+    assert scene.get("Service/web")["spec"]["clusterIP"] == address
+    assert "the original itself is restored" in scene.plan_of(restored).warnings[0]
+    assert scene.repository.applications.get(scene.application.id).current_version == version
+    scene.undo_well(restored)
+    assert scene.get("ConfigMap/settings")["data"] == {"colour": "red"}
+
+
+def test_another_namespace_by_another_name_of_the_cluster_is_a_copy_beside_the_original(scene: Scene) -> None:
+    name = f"copy-{secrets.token_hex(3)}"
+    scene.make("""
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: ClusterRoleBinding
+        metadata: {name: NS-reads}
+        roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+        subjects: [{kind: ServiceAccount, name: default, namespace: NS}]
+    """)
+    scene.describe(
+        "{objects: [{namespaces: [NS]}, {kinds: [ClusterRoleBinding], names: [NS-reads]}]}",
+    )
+    version, twin = scene.backup(), scene.register(scene.cluster)
+    before = scene.look()
+    binding = f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{scene.namespace}-reads"
+    try:
+        restored = scene.restore_well(version, cluster=twin, namespaces={scene.namespace: name})
+        assert "this is a copy beside the original" in scene.plan_of(restored).warnings[0]
+        assert scene.look() == before
+        # What belongs to the whole cluster stays the original's: its accounts are bound as they were.
+        assert [each["namespace"] for each in scene.api.get(binding)["subjects"]] == [scene.namespace]
+        assert [each["namespace"] for each in scene.api.get(f"{binding}-{name}")["subjects"]] == [name]
+        scene.undo_well(restored)
+        assert not scene.api.exists(f"{binding}-{name}")
+    finally:
+        _gone(scene.cluster, name)
+        for path in (binding, f"{binding}-{name}"):
+            with contextlib.suppress(ApiError):
+                scene.api.delete(path)
+
+
+def test_a_namespace_of_the_version_is_no_place_for_another_one_by_whatever_name_of_the_cluster(scene: Scene) -> None:
+    other = f"{scene.namespace}-b"
+    scene.make(f"{{apiVersion: v1, kind: Namespace, metadata: {{name: {other}}}}}")
+    try:
+        scene.describe(f"{{objects: [{{namespaces: [NS, {other}]}}]}}")
+        version, twin = scene.backup(), scene.register(scene.cluster)
+        refused = scene.restore(version, cluster=twin, namespaces={scene.namespace: other})
+        assert (refused.state, refused.writes) == (State.FAILED, [])
+        assert f"{other} is a namespace of the version itself" in refused.message
+    finally:
+        _gone(scene.cluster, other)
+
+
+def test_a_cluster_has_two_names_and_a_name_another_cluster_only_if_somebody_means_it(
+    scene: Scene, there: Scene
+) -> None:
+    services = RegisteredClusters(scene.repository, Clusters(scene.repository))
+
+    def register(name: str, cluster: Access, **said: object) -> ClusterView:
+        text = cluster.kubeconfig.read_text()
+        settings = ClusterSettings.model_validate({"name": name, "kubeconfig": text, **said})
+        return services.configure(ADMINISTRATOR, settings)
+
+    production = register("production", scene.cluster)
+    with pytest.raises(Conflict, match="registered as production already"):
+        register("standby", scene.cluster)
+    assert register("standby", there.cluster).uid not in {"", production.uid}
+    with pytest.raises(Conflict, match="another cluster than the one that is registered as production"):
+        register("production", there.cluster)
+    with pytest.raises(Invalid, match="standby is another cluster"):
+        register("twin", scene.cluster, sameAs="standby")
+    twin = register("twin", scene.cluster, sameAs="production")
+    assert (twin.same_as, twin.uid) == ("production", production.uid)
+    assert register("production", scene.cluster).id == production.id
+    # Two that lead to one cluster are told by their status, where nobody looked when they were registered.
+    scene.repository.clusters.update(
+        twin.id, lambda found: found.model_copy(update={"same_as": "", "uid": "", "name": "older"})
+    )
+    seen = services.status(ADMINISTRATOR, ClusterQuery(cluster="older"))
+    assert "It is registered as production too." in " ".join(seen.warnings)
+    # A name that comes to stand for another cluster, as it is rebuilt.
+    assert register("standby", scene.cluster, moved=True, sameAs="production").uid == production.uid
