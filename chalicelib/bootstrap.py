@@ -94,6 +94,7 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     from chalicelib.services.request_keys import RequestKeys
     from chalicelib.services.requests import Requests
     from chalicelib.services.sweeping import Sweeping
+    from chalicelib.services.vaults import Vaults
     from chalicelib.services.versions import Versions
 
     sessions = Clusters(repository, settings.kubeconfig, Eks())
@@ -127,6 +128,7 @@ def assemble(repository: Repository, settings: Settings) -> Services:
         documents=documents,
         engine=engine,
         sweeping=Sweeping(repository, sweeps),
+        vaults=Vaults(repository, engine),
         queued=settings.queue_url is not None,
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,7 @@ from chalicelib.services.models.operations import OperationsQuery
 from chalicelib.services.models.request_keys import RequestKeyRequest
 from chalicelib.services.models.restores import RestoreRequest
 from chalicelib.services.models.shapes import PageQuery
+from chalicelib.services.models.vaults import VerifyQuery
 from chalicelib.services.models.versions import (
     BackupRequest,
     VersionChange,
@@ -213,15 +213,30 @@ class DirectGateway:
         """Ask an operation to stop."""
         return self._ask(self._services.operations.cancel, operation)
 
+    # The repository
+
+    def vaults(self) -> Json:
+        """The applications that the repository holds something of."""
+        return self._list(self._services.vaults.list, PageQuery, {})
+
+    def vault_size(self, application: str) -> Json:
+        """What an application's versions take."""
+        return self._ask(self._services.vaults.size, application)
+
+    def verify(self, application: str, *, quick: bool, repair: bool) -> Json:
+        """Start to read everything that an application's versions need."""
+        query = self._model(VerifyQuery, {"quick": quick, "repair": repair})
+        return self._ask(self._services.vaults.verify, application, query)
+
+    def damages(self, operation: str) -> Json:
+        """What that found damaged."""
+        ask = self._services.vaults.damages
+        return self._list(lambda asker, query: ask(asker, operation, query), PageQuery, {})
+
     def sweep(self, application: str, *, at_once: bool) -> Json:
-        """Sweep an application, and wait until that has ended."""
+        """Start to remove what no version of an application needs."""
         query = self._model(SweepQuery, {"now": at_once})
-        operation = self._ask(self._services.sweeping.sweep, application, query)
-        with self.attend(operation):
-            while not operation["finishedAt"]:
-                time.sleep(_PAUSE / 2)
-                operation = self.operation(operation["id"])
-        return operation
+        return self._ask(self._services.sweeping.sweep, application, query)
 
     # Documents and clusters
 
@@ -268,7 +283,7 @@ class DirectGateway:
         engine = self._services.engine
         while not stopped.is_set():
             try:
-                if operation["kind"] == "plan":
+                if operation["kind"] in {"plan", "verify"}:
                     engine.run(operation["application"], operation["id"], budget)
                 else:
                     engine.work(operation["application"], budget)

@@ -93,6 +93,21 @@ class Gateway(Protocol):
     def cancel(self, operation: str) -> Json:
         """Ask an operation to stop: the operation."""
 
+    def vaults(self) -> Json:
+        """The applications that the repository holds something of, deleted ones too."""
+
+    def vault_size(self, application: str) -> Json:
+        """What an application's versions take."""
+
+    def verify(self, application: str, *, quick: bool, repair: bool) -> Json:
+        """Start to read everything that an application's versions need: the operation."""
+
+    def damages(self, operation: str) -> Json:
+        """What that found damaged."""
+
+    def sweep(self, application: str, *, at_once: bool) -> Json:
+        """Start to remove what no version of an application needs: the operation."""
+
     def draft(self, body: Json) -> Json:
         """A document written from what runs, `{namespace, name?, cluster?}`: `{document}`, not stored."""
 

@@ -163,6 +163,29 @@ class HttpGateway:
         """`DELETE /operation/{id}`."""
         return self._ask("DELETE", _path("operation", operation))
 
+    # The repository
+
+    def vaults(self) -> Json:
+        """`GET /repository`, all pages."""
+        return self._list("/repository")
+
+    def vault_size(self, application: str) -> Json:
+        """`GET /app/stats/{id}`."""
+        return self._ask("GET", _path("app/stats", application))
+
+    def verify(self, application: str, *, quick: bool, repair: bool) -> Json:
+        """`POST /app/verify/{id}`."""
+        query = {"quick": str(quick).lower(), "repair": str(repair).lower()}
+        return self._ask("POST", _path("app/verify", application), query)
+
+    def damages(self, operation: str) -> Json:
+        """`GET /operation/{id}/damages`, all pages."""
+        return self._list(_path("operation", operation) + "/damages")
+
+    def sweep(self, application: str, *, at_once: bool) -> Json:
+        """`POST /app/sweep/{id}`."""
+        return self._ask("POST", _path("app/sweep", application), {"now": "true"} if at_once else {})
+
     # Documents and clusters
 
     def draft(self, body: Json) -> Json:

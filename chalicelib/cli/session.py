@@ -42,6 +42,12 @@ class Session:
         """The service's URL, without a slash at its end."""
         return (self.url or os.environ.get("MAINSTAY_URL") or DEFAULT_URL).rstrip("/")
 
+    @property
+    def asks_server(self) -> bool:
+        """Whether a command that needs no server asks one all the same: it was named, or nothing else was."""
+        named = bool(self.url or os.environ.get("MAINSTAY_URL"))
+        return not self.direct and (named or not os.environ.get("MAINSTAY_REPOSITORY"))
+
     @cached_property
     def gateway(self) -> Gateway:
         """The service: over HTTP, or in this process with `--direct`."""

@@ -18,7 +18,7 @@ from chalicelib.domain.version import Stored
 
 
 class OperationKind(StrEnum):
-    """What an operation does. Planning takes no lane; everything else of one application stands in line."""
+    """What an operation does. Planning and verifying take no lane; all else of one application stands in line."""
 
     BACKUP = "backup"
     PLAN = "plan"
@@ -26,6 +26,7 @@ class OperationKind(StrEnum):
     UNDO = "undo"
     DELETE = "delete"
     SWEEP = "sweep"
+    VERIFY = "verify"
 
 
 class State(StrEnum):

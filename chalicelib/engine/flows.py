@@ -9,6 +9,7 @@ from chalicelib.engine.backup import BACKUP
 from chalicelib.engine.delete import DELETE
 from chalicelib.engine.restore import PLAN, RESTORE, UNDO
 from chalicelib.engine.sweep import SWEEP
+from chalicelib.engine.verify import VERIFY
 from chalicelib.engine.work import Flow
 
 FLOWS: Mapping[OperationKind, Flow] = {
@@ -18,4 +19,5 @@ FLOWS: Mapping[OperationKind, Flow] = {
     OperationKind.UNDO: UNDO,
     OperationKind.DELETE: DELETE,
     OperationKind.SWEEP: SWEEP,
+    OperationKind.VERIFY: VERIFY,
 }

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 #: Tries of one step that gets nowhere, before the operation fails with the last reason.
 MOST_STALLS = 6
 #: What is still done for a deleted application.
-_AFTER_DELETION = frozenset({OperationKind.DELETE, OperationKind.SWEEP})
+_AFTER_DELETION = frozenset({OperationKind.DELETE, OperationKind.SWEEP, OperationKind.VERIFY})
 NOT_SETTLED = "It could not be settled what it left behind: make a plan to see how the application is."
 
 #: Called with each operation that ended here: for counting, it decides nothing.

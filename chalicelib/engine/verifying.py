@@ -2,14 +2,13 @@
 
 Of each application: every manifest (MAC), every segment that one refers to (it decrypts, and its content has the id
 it is called by), every row of every index (its object is where it says, and has the digest it says). What several
-versions share is read once. Nothing is changed; to `mark` what was found is another thing.
+versions share is read once. Nothing is changed; to `mending.repair` what was found is another thing.
 
 `quick` reads manifests only, and sees in one listing whether each segment is there and as long as it was.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -17,8 +16,9 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from chalicelib.domain.errors import Damaged, MainstayError, WrongKey
-from chalicelib.domain.version import IndexRow, Manifest, SegmentRef
+from chalicelib.domain.errors import Damaged, NotFound, WrongKey
+from chalicelib.domain.version import IndexRow, SegmentRef
+from chalicelib.engine.looked import Book, Damage, Looked, NoBook
 from chalicelib.planning.normalise import digest
 from chalicelib.store import condemned, layout
 from chalicelib.store.index import CONTENT as INDEX
@@ -27,23 +27,11 @@ from chalicelib.store.repository import Repository
 from chalicelib.store.segments import SegmentReader
 
 _AT_ONCE = 8
-#: Pieces of work that wait, each with a segment of the index in memory.
+#: Pieces of work that wait, each with a segment of the index in memory; and manifests between two looks at the time.
 _WAITING = 24
+_MANIFESTS = 240
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(slots=True)
-class Damage:
-    """One thing that is damaged: its key in the repository, what is wrong with it, and what is lost with it.
-
-    Without objects the whole of these versions is affected.
-    """
-
-    key: str
-    message: str
-    versions: set[str] = field(default_factory=set)
-    objects: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -58,63 +46,84 @@ class Verified:
     damages: list[Damage] = field(default_factory=list)
 
     @property
+    def left(self) -> list[Damage]:
+        """What is still damaged."""
+        return [damage for damage in self.damages if damage.repair != "mended"]
+
+    @property
     def affected(self) -> list[str]:
         """The versions that cannot be restored in full."""
-        return sorted({version for damage in self.damages for version in damage.versions})
+        return sorted({version for damage in self.left for version in damage.versions})
 
 
 class Verifier:
-    """Looks at one application's vault."""
+    """Looks at one application's vault. `pause` is called between two pieces of work and may raise; with the same
+    `book` another one goes on from there."""
 
-    def __init__(self, repository: Repository, application: str, progress: Progress = lambda _done, _total: None):
+    def __init__(
+        self,
+        repository: Repository,
+        application: str,
+        progress: Progress = lambda _done, _total: None,
+        *,
+        book: Book | None = None,
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
         self._repository = repository
         self._application = application
         self._progress = progress
-        self._verified = Verified(application)
-        self._damages: dict[str, Damage] = {}
-        self._lock = threading.Lock()
-        #: Which segments of the index, and which others, each version needs.
-        self._manifests: list[Manifest] = []
+        self._pause = pause
+        self.looked = Looked(application, book or NoBook())
 
     def look(self, *, quick: bool = False) -> Verified:
         """Everything, or (`quick`) what can be seen without reading segments. Nothing is changed."""
+        looked = self.looked
+        looked.recall()
         self._read_manifests()
         for problem in self._unreadable_lists():
-            self._tell(*problem)
-        needed = {segment.name: segment for manifest in self._manifests for segment in manifest.everything}
-        self._verified.segments = len(needed)
-        self._verified.bytes = sum(segment.stored for segment in needed.values())
+            looked.is_damaged(*problem)
         if quick:
-            self._compare_sizes(needed)
-            self._verified.objects = sum(manifest.objects for manifest in self._manifests)
+            self._compare_sizes()
         else:
             try:
                 reader = self._repository.segment_reader(self._application)
             except (Damaged, WrongKey) as error:
-                self._tell(layout.vault(self._application), error.message)
+                looked.is_damaged(layout.vault(self._application), error.message)
             else:
-                self._read_segments(reader, needed)
-        self._name_versions()
-        self._verified.damages = [self._damages[key] for key in sorted(self._damages)]
-        return self._verified
+                self._read_segments(reader)
+        existing = self._repository.versions(self._application).survey().existing
+        looked.name_versions(existing)
+        return Verified(
+            self._application,
+            versions=len(existing),
+            segments=len(looked.needed),
+            bytes=sum(each.stored for each in looked.needed.values()),
+            objects=sum(looked.objects.values()),
+            damages=[looked.damages[key] for key in sorted(looked.damages)],
+        )
 
     # ── manifests ───────────────────────────────────────────────────────────────────────────────────────
 
     def _read_manifests(self) -> None:
-        versions = self._repository.versions(self._application)
-        existing = versions.survey().existing
-
-        def read(version: str) -> Manifest | None:
-            try:
-                return versions.get(version)
-            except MainstayError as error:
-                if versions.exists(version):  # not ended meanwhile
-                    self._tell(layout.manifest(self._application, version), error.message, [version])
-                return None
-
+        existing = self._repository.versions(self._application).survey().existing
+        missing = [version for version in existing if version not in self.looked.versions]
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify") as pool:
-            self._manifests = [found for found in pool.map(read, existing) if found is not None]
-        self._verified.versions = len(existing)
+            for start in range(0, len(missing), _MANIFESTS):
+                self._pause()
+                list(pool.map(self._read_manifest, missing[start : start + _MANIFESTS]))
+                self.looked.settle()
+
+    def _read_manifest(self, version: str) -> None:
+        versions = self._repository.versions(self._application)
+        try:
+            manifest = versions.get(version)
+        except (Damaged, WrongKey, NotFound) as error:
+            if versions.exists(version):  # not ended meanwhile
+                key = layout.manifest(self._application, version)
+                self.looked.is_damaged(key, error.message, versions=[version])
+            return
+        needed = ((segment.name, segment.content, segment.stored) for segment in manifest.everything)
+        self.looked.version_needs(version, needed)
 
     def _unreadable_lists(self) -> Iterator[tuple[str, str]]:
         try:
@@ -122,121 +131,97 @@ class Verifier:
         except Damaged as error:
             yield str(error.details["key"]), f"{error.message} No backup succeeds while it is there."
 
-    def _compare_sizes(self, needed: dict[str, SegmentRef]) -> None:
+    def _compare_sizes(self) -> None:
         folder = layout.segments(self._application)
         sizes = {each.key.rpartition("/")[2]: each.size for each in self._repository.vault.list(folder)}
-        for name, segment in needed.items():
+        for name, segment in self.looked.needed.items():
+            key = layout.segment(self._application, name)
             if name not in sizes:
-                self._tell(layout.segment(self._application, name), "The segment is missing.")
+                self.looked.is_damaged(key, "The segment is missing.")
             elif sizes[name] != segment.stored:
                 told = f"The segment has {sizes[name]:,} bytes instead of {segment.stored:,}."
-                self._tell(layout.segment(self._application, name), told)
+                self.looked.is_damaged(key, told)
 
     # ── segments ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _read_segments(self, reader: SegmentReader, needed: dict[str, SegmentRef]) -> None:
+    def _read_segments(self, reader: SegmentReader) -> None:
         """Each segment of the index with the objects it leads to, then what no index has led to."""
-        indexes = [segment for segment in needed.values() if segment.content == INDEX]
-        read: set[str] = set()
-        held: dict[str, frozenset[str]] = {}
+        looked = self.looked
+        needing: dict[str, list[str]] = defaultdict(list)
+        for version, names in looked.versions.items():
+            for name in names:
+                if looked.needed[name].content == INDEX:
+                    needing[name].append(version)
 
-        def with_its_objects(segment: SegmentRef) -> None:
-            rows = self._rows(reader, segment)
-            if rows is None:
-                return
-            by_segment: dict[str, list[IndexRow]] = defaultdict(list)
-            for row in rows:
-                by_segment[row.segment].append(row)
-            for name, those in by_segment.items():
-                self._check_objects(reader, name, those)
-            with self._lock:
-                read.update(by_segment, [segment.name])
-                held[segment.name] = frozenset(by_segment)
-                self._verified.objects += len(rows)
+        def with_its_objects(name: str) -> None:
+            self._read_index(reader, name, needing[name])
 
-        def alone(segment: SegmentRef) -> None:
+        def alone(name: str) -> None:
             try:
-                reader.get(segment, segment.content)
+                reader.get(name, looked.content_of(name))
             except Damaged as error:
-                self._tell(str(error.details["key"]), error.message)
-            with self._lock:
-                read.add(segment.name)
+                looked.is_damaged(str(error.details["key"]), error.message)
+            looked.was_read([name])
 
-        def report(_: int) -> None:
-            self._progress(len(read), len(needed))
+        self._each(with_its_objects, [name for name in needing if name not in looked.read])
+        self._each(alone, [name for name in looked.needed if name not in looked.read and name not in needing])
 
-        _each(with_its_objects, indexes, report)
-        _each(alone, [each for each in needed.values() if each.name not in read and each.content != INDEX], report)
-        self._check_lists(held)
-
-    def _rows(self, reader: SegmentReader, segment: SegmentRef) -> list[IndexRow] | None:
+    def _read_index(self, reader: SegmentReader, name: str, versions: list[str]) -> None:
+        segment = SegmentRef(name=name, content=INDEX, plain=0, stored=self.looked.needed[name].stored)
         try:
-            return list(read_index(reader, self._application, [segment]))
+            rows = list(read_index(reader, self._application, [segment]))
         except Damaged as error:
-            self._tell(str(error.details["key"]), f"{error.message} Which objects it leads to is not known.")
-            return None
+            told = f"{error.message} Which objects it leads to is not known."
+            self.looked.is_damaged(str(error.details["key"]), told)
+            self.looked.was_read([name])
+            return
+        by_segment: dict[str, list[IndexRow]] = defaultdict(list)
+        for row in rows:
+            by_segment[row.segment].append(row)
+        for held_in, those in by_segment.items():
+            self._check_objects(reader, held_in, those)
+        for version in versions:
+            self._check_list(version, by_segment)
+        self.looked.was_read([name, *by_segment], index=name, objects=len(rows))
 
     def _check_objects(self, reader: SegmentReader, name: str, rows: list[IndexRow]) -> None:
         key = layout.segment(self._application, name)
         try:
             plain = reader.get(name, "objects")
         except Damaged as error:
-            self._tell(key, error.message, objects=rows)
+            self.looked.is_damaged(key, error.message, objects=[str(row.key) for row in rows])
             return
-        wrong = [row for row in rows if not _as_the_row_says(row, plain)]
+        wrong = [str(row.key) for row in rows if not _as_the_row_says(row, plain)]
         if wrong:
-            self._tell(key, "Objects in it are not what the index says.", objects=wrong)
+            told = "Objects in it are not what the index says."
+            self.looked.is_damaged(key, told, objects=wrong, unreadable=False)
 
-    def _check_lists(self, held: dict[str, frozenset[str]]) -> None:
+    def _check_list(self, version: str, held_in: Iterable[str]) -> None:
         """A manifest names every segment that its index leads to: only those are kept for it."""
-        for manifest in self._manifests:
-            listed = {segment.name for segment in manifest.segments}
-            for index in manifest.index:
-                for name in held.get(index.name, frozenset()) - listed:
-                    told = f"The manifest does not name the segment {name}, to which its index leads."
-                    self._tell(layout.manifest(self._application, manifest.version), told, [manifest.version])
+        key = layout.manifest(self._application, version)
+        for name in set(held_in).difference(self.looked.versions[version]):
+            told = f"The manifest does not name the segment {name}, to which its index leads."
+            self.looked.is_damaged(key, told, versions=[version], unreadable=False)
 
-    # ── telling ─────────────────────────────────────────────────────────────────────────────────────────
-
-    def _tell(
-        self, key: str, message: str, versions: Iterable[str] = (), *, objects: Iterable[IndexRow] = ()
-    ) -> None:
-        with self._lock:
-            damage = self._damages.setdefault(key, Damage(key, message))
-            damage.versions.update(versions)
-            damage.objects.update(str(row.key) for row in objects)
-
-    def _name_versions(self) -> None:
-        """Of segments, those that need them. What only versions needed that have ended since was swept, perhaps:
-        that is no damage."""
-        folder = layout.segments(self._application)
-        existing = frozenset(self._repository.versions(self._application).survey().existing)
-        for key, damage in list(self._damages.items()):
-            if not key.startswith(folder):
-                continue
-            name = key.rpartition("/")[2]
-            needing = {
-                manifest.version
-                for manifest in self._manifests
-                if any(segment.name == name for segment in manifest.everything)
-            }
-            damage.versions = needing & existing
-            if needing and not damage.versions:
-                del self._damages[key]
-
-
-def mark(repository: Repository, verified: Verified) -> int:
-    """Condemn the segments that are damaged, so that the next backup stores their content again; how many they are.
-
-    What refers to them keeps them: a part of a version may still be read, and the storage may get its bytes back.
-    """
-    folder = layout.segments(verified.application)
-    names = [damage.key.rpartition("/")[2] for damage in verified.damages if damage.key.startswith(folder)]
-    known = frozenset().union(
-        *(each.names for each in condemned.lists(repository.vault, verified.application)),
-    )
-    condemned.condemn(repository.vault, verified.application, set(names) - known, "damaged")
-    return len(names)
+    def _each(self, work: Callable[[str], None], names: Iterable[str]) -> None:
+        """In parallel, with few under way at a time; what is raised is raised here, when those have ended."""
+        looked, pool = self.looked, ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify")
+        try:
+            under_way: set[Future[None]] = set()
+            for name in names:
+                self._pause()
+                under_way.add(pool.submit(work, name))
+                if len(under_way) >= _WAITING:
+                    done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                    for each in done:
+                        each.result()
+                    self._progress(len(looked.read), len(looked.needed))
+                    looked.settle()
+            for each in under_way:
+                each.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+        self._progress(len(looked.read), len(looked.needed))
 
 
 def applications(repository: Repository) -> list[str]:
@@ -250,19 +235,3 @@ def _as_the_row_says(row: IndexRow, plain: bytes) -> bool:
         return len(line) == row.length and digest(orjson.loads(line)) == row.digest
     except (ValueError, KeyError, TypeError):
         return False
-
-
-def _each(work: Callable[[SegmentRef], None], segments: Iterable[SegmentRef], after: Callable[[int], None]) -> None:
-    """In parallel, with few under way at a time; what is raised is raised here."""
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify") as pool:
-        under_way: set[Future[None]] = set()
-        for number, segment in enumerate(segments):
-            under_way.add(pool.submit(work, segment))
-            if len(under_way) >= _WAITING:
-                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                for each in done:
-                    each.result()
-                after(number)
-        for each in under_way:
-            each.result()
-    after(-1)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chalicelib.services.request_keys import RequestKeys
     from chalicelib.services.requests import Requests
     from chalicelib.services.sweeping import Sweeping
+    from chalicelib.services.vaults import Vaults
     from chalicelib.services.versions import Versions
 
 
@@ -35,5 +36,6 @@ class Services:
     documents: Documents
     engine: Engine
     sweeping: Sweeping
+    vaults: Vaults
     #: Whether workers are woken through a queue: then whoever finds work sends a message, and does none of it.
     queued: bool = False

@@ -119,9 +119,10 @@ class Operations:
         for name in self._control.folders(folder):
             yield from self.read_lines(application, operation, name)
 
-    def remove_parts(self, application: str, operation: str) -> None:
-        """Remove the parts of an operation that has ended."""
-        for listed in self._control.list(f"{layout.operations(application)}{parse_id(operation, 'op')}/"):
+    def remove_parts(self, application: str, operation: str, name: str = "") -> None:
+        """Remove the parts of an operation that nobody reads any more: all, or those of this name."""
+        every = f"{layout.operations(application)}{parse_id(operation, 'op')}/"
+        for listed in self._control.list(layout.parts(application, operation, name) if name else every):
             self._control.delete(listed.key)
 
     def remove(self, application: str, operation: str) -> None:

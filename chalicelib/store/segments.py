@@ -12,6 +12,7 @@ under another name, and a sweeper that wakes late deletes only names that nobody
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 from collections import OrderedDict
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from chalicelib.domain.errors import Damaged
 from chalicelib.domain.version import SegmentRef
 from chalicelib.store import layout
-from chalicelib.store.backend import Backend, Exists
+from chalicelib.store.backend import Backend, Changed, Exists
 from chalicelib.store.compression import compress, decompress
 from chalicelib.store.condemned import lists
 from chalicelib.store.keys import ApplicationKey
@@ -151,12 +152,40 @@ class SegmentReader:
         blob = self._backend.get(key)
         if blob is None:
             raise Damaged(f"The segment `{key}` is missing.", details={"key": key})
-        try:
-            plain = _decode(self._key, name, content, blob.data)
-        except BoxError as error:
-            raise Damaged(f"The segment `{key}` was cut or altered.", details={"key": key}) from error
+        plain = self._decoded(name, content, blob.data)
         self._remember((name, content), plain)
         return plain
+
+    def mend(self, name: str, content: str) -> bool:
+        """Write over a damaged segment what another one with the same content has; whether it is whole now.
+
+        Only over the very bytes that are damaged, by compare and swap: nothing is written where nothing is, as no
+        name is ever used twice (`docs/sweep.md`).
+        """
+        key, identity = layout.segment(self._key.application, name), layout.segment_id(name)
+        for listed in self._backend.list(key.removesuffix(name) + identity):
+            damaged, other = self._backend.get(key), self._backend.get(listed.key)
+            if damaged is None or self._is_whole(name, content, damaged.data):
+                return damaged is not None
+            if other is not None and self._is_whole(name, content, other.data):
+                with contextlib.suppress(Changed):
+                    self._backend.replace(key, other.data, damaged.etag)
+        mended = self._backend.get(key)
+        return mended is not None and self._is_whole(name, content, mended.data)
+
+    def _is_whole(self, name: str, content: str, stored: bytes) -> bool:
+        try:
+            self._decoded(name, content, stored)
+        except Damaged:
+            return False
+        return True
+
+    def _decoded(self, name: str, content: str, stored: bytes) -> bytes:
+        try:
+            return _decode(self._key, name, content, stored)
+        except BoxError as error:
+            key = layout.segment(self._key.application, name)
+            raise Damaged(f"The segment `{key}` was cut or altered.", details={"key": key}) from error
 
     def _remember(self, entry: tuple[str, str], plain: bytes) -> None:
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from chalicelib.domain.errors import NotFound
@@ -10,6 +11,8 @@ from chalicelib.domain.version import Manifest
 from chalicelib.store import layout
 from chalicelib.store.repository import Repository
 from chalicelib.store.segments import Present
+
+_AT_ONCE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,13 @@ def measure(repository: Repository, application: str) -> VaultSize:
 
 
 def _manifests(repository: Repository, application: str) -> list[Manifest]:
-    versions, found = repository.versions(application), []
-    for version in versions.list():
+    versions = repository.versions(application)
+
+    def read(version: str) -> Manifest | None:
         try:
-            found.append(versions.get(version))
+            return versions.get(version)
         except NotFound:
-            continue  # ended meanwhile
-    return found
+            return None  # ended meanwhile
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="measure") as pool:
+        return [found for found in pool.map(read, versions.list()) if found is not None]

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.operation import State
+from chalicelib.engine.mending import repair
 from chalicelib.engine.sweeps import Keeping
-from chalicelib.engine.verifying import Verifier, mark
+from chalicelib.engine.verifying import Verifier
 from chalicelib.store import layout
 from chalicelib.store.backends.files import path_of
 from chalicelib.store.statistics import measure
@@ -65,10 +66,11 @@ def test_what_was_damaged_at_rest_is_found_and_the_next_version_is_whole(site: S
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
     poisoned = site.backup()  # it has the same content, and nobody has noticed
-    found = Verifier(site.repository, site.application.id).look()
+    verifier = Verifier(site.repository, site.application.id)
+    found = verifier.look()
     assert [(damage.key, damage.versions) for damage in found.damages] == [(key, {version, poisoned})]
     assert any("ConfigMap" in each for each in found.damages[0].objects)
-    mark(site.repository, found)
+    repair(site.repository, verifier, found)
     whole = site.backup()
     assert whole not in Verifier(site.repository, site.application.id).look().affected
     shop.damage(site.cluster.api, site.namespace)

@@ -14,6 +14,7 @@ from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.version import IndexRow, Manifest
 from chalicelib.engine.backup import BACKUP
 from chalicelib.engine.work import Flow, Next, Work
+from chalicelib.planning.normalise import digest
 from chalicelib.store.index import write_index
 from chalicelib.store.packing import Packer
 from chalicelib.store.repository import Repository
@@ -31,7 +32,7 @@ def objects_of(seed: int, *, kinds: int = 6, most: int = 12) -> Objects:
         for number in range(1 + (kind * 5 + state) % most):
             key = ObjectKey("", f"Kind{kind}", "shop", f"object-{number:03d}")
             content = hashlib.shake_128(f"{kind}/{state}/{number}".encode()).hexdigest(300)
-            found[key] = orjson.dumps({"object": {"kind": key.kind, "name": key.name, "data": content}})
+            found[key] = orjson.dumps({"kind": key.kind, "metadata": {"name": key.name}, "data": content})
     return found
 
 
@@ -48,7 +49,7 @@ def capture(work: Work) -> Next:
     for lines in _by_kind(objects_of(int(work.operation.arguments["seed"]))):
         work.pause()
         packer = Packer(writer)
-        rows += packer.pack((key, line, hashlib.sha256(line).digest()) for key, line in lines)
+        rows += packer.pack((key, line, digest(orjson.loads(line))) for key, line in lines)
         segments += packer.finish()
     manifest = Manifest(
         application=work.application.id,
@@ -86,6 +87,6 @@ def differs(repository: Repository, manifest: Manifest, seed: int) -> list[str]:
     reader = repository.segment_reader(manifest.application)
     for row in held.read_index():
         line = reader.get(row.segment, "objects")[row.offset : row.offset + row.length]
-        if wanted.pop(row.key, None) != line or hashlib.sha256(line).digest() != row.digest:
+        if wanted.pop(row.key, None) != line or digest(orjson.loads(line)) != row.digest:
             wrong.append(str(row.key))
     return wrong + [str(key) for key in wanted]

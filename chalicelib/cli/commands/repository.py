@@ -1,4 +1,4 @@
-"""`repository …`: what is done to the repository itself, by whoever holds what opens it. No server is asked."""
+"""`repository …`: what is done to the repository itself, by whoever holds what opens it; or by a server that does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from chalicelib.cli.session import Session
     short_help="Make the repository, say what opens it, verify it, and sweep it.",
     then="""These commands work on the repository that MAINSTAY_REPOSITORY names, with what opens it:
     MAINSTAY_PASSPHRASE_FILE (a file with the passphrase, or with the recovery key), MAINSTAY_KMS_KEY, or both. They
-    ask no server.""",
+    need no server. Where one is named (--url, MAINSTAY_URL), or no repository is, verify, stats and sweep ask the
+    server instead.""",
     examples=[
         (
             "In a bucket, opened by a KMS key",

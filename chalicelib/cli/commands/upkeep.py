@@ -1,22 +1,26 @@
-"""`repository verify`, `stats` and `sweep`: is everything there, what does it take, away with what is not needed."""
+"""`repository verify`, `stats` and `sweep`: is everything there, what does it take, away with what is not needed.
+
+Each asks the server where one is named, and else works on the repository itself.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from chalicelib.cli.command import command
-from chalicelib.cli.exits import Exit
+from chalicelib.cli.exits import Exit, exit_of_operation
 from chalicelib.cli.failure import Failure
+from chalicelib.cli.following import follow
+from chalicelib.cli.gateway import Json
 from chalicelib.cli.session import Session
 
 if TYPE_CHECKING:
-    from chalicelib.engine.verifying import Verified
     from chalicelib.store.repository import Repository
-    from chalicelib.store.statistics import VaultSize
 
 _APPLICATION = click.option("--app", "application", metavar="APP", help="Only this one: its name or id.")
 
@@ -28,61 +32,110 @@ _APPLICATION = click.option("--app", "application", metavar="APP", help="Only th
     digest. Nothing is changed. What is damaged is told with the versions and objects that it takes along; then the
     exit code is 1. With --quick no segment is read: only whether each is there and as long as it was.
 
-    --mark writes down what is damaged, and nothing else: from then on no backup counts on it, and the next one stores
-    the content again.""",
+    --repair writes over damaged content what another copy of it has, which makes every version that needs it whole.
+    Where there is no other copy it sees to it that the next backup stores the content again; after that backup,
+    --repair mends the older versions too.""",
     examples=[
         ("Everything, each month perhaps", "{program} repository verify"),
         ("Of one application, only what a listing shows", "{program} repository verify --app shop --quick"),
-        ("Something was damaged: mend later backups", "{program} repository verify --app shop --mark"),
+        ("Something was damaged", "{program} repository verify --app shop --repair"),
+        ("There was no other copy of it: make one, and mend", "{program} backup shop"),
+        ("", "{program} repository verify --app shop --repair"),
     ],
 )
 @_APPLICATION
 @click.option("--quick", is_flag=True, help="Read manifests only, and compare sizes.")
-@click.option("--mark", is_flag=True, help="Have the next backup store damaged content again.")
-def verify(session: Session, *, application: str | None, quick: bool, mark: bool) -> Exit:
+@click.option("--repair", is_flag=True, help="Mend what can be, and have the next backup store the rest again.")
+def verify(session: Session, *, application: str | None, quick: bool, repair: bool) -> Exit:
     """Read everything that versions need, and name what is damaged."""
-    from chalicelib.engine import verifying
-
-    repository = _repository()
-    found = []
-    for identifier in _applications(repository, application):
-        name = _name(repository, identifier)
-        verifier = verifying.Verifier(repository, identifier, _progress(session, name))
-        found.append((name, verifier.look(quick=quick)))
-    marked = sum(verifying.mark(repository, each) for _, each in found) if mark else 0
-    damaged = sum(len(each.damages) for _, each in found)
-    shown = [{"name": name, **_verified(each)} for name, each in found]
+    look = _verified_there if session.asks_server else _verified_here
+    shown = look(session, application, quick=quick, repair=repair)
+    damages = [damage for each in shown for damage in each["damages"]]
+    left = [damage for damage in damages if damage["repair"] != "mended"]
 
     def render() -> Any:
         from chalicelib.cli.rendering.upkeep import verified_lines
 
         yield from verified_lines(shown, quick=quick)
 
-    answer = {"applications": shown, "damaged": damaged, "marked": marked}
-    session.screen.show(answer, render, ids=[each.key for _, which in found for each in which.damages])
-    if damaged and not mark:
-        session.screen.hint(session.named("Have the next backup store it again: {program} repository verify --mark"))
-    return Exit.FAILED if damaged else Exit.OK
+    repairs = [damage["repair"] for damage in damages]
+    answer = {
+        "applications": shown,
+        "damaged": len(damages),
+        "mended": repairs.count("mended"),
+        "condemned": repairs.count("condemned"),
+    }
+    session.screen.show(answer, render, ids=[damage["key"] for damage in damages])
+    for each in shown:
+        if any(damage["repair"] == "condemned" for damage in each["damages"]):
+            session.screen.hint(session.named(f"Store it again: {{program}} backup {each['name']}"))
+            session.screen.hint(
+                session.named(f"Then mend: {{program}} repository verify --app {each['name']} --repair")
+            )
+    if left and not repair:
+        session.screen.hint(session.named("Mend it, or have it stored again: {program} repository verify --repair"))
+    ended = [exit_of_operation({"state": "failed", **each}) for each in shown if "error" in each]
+    return Exit.FAILED if left else ended[0] if ended else Exit.OK
 
 
-def _verified(verified: Verified) -> dict[str, Any]:
-    return {
-        "id": verified.application,
-        "versions": verified.versions,
-        "segments": verified.segments,
-        "bytes": verified.bytes,
-        "objects": verified.objects,
-        "affectedVersions": verified.affected,
-        "damages": [
+def _verified_there(session: Session, application: str | None, *, quick: bool, repair: bool) -> list[Json]:
+    """Each application, verified by the server: as operations, one after the other."""
+    gateway, shown = session.gateway, []
+    for vault in _vaults(gateway.vaults()["items"], application):
+        session.screen.say(f"{vault['name']} …")
+        operation = follow(session, gateway.verify(vault["id"], quick=quick, repair=repair))
+        found: Json = {"name": vault["name"], "id": vault["id"], "operation": operation["id"], "damages": []}
+        if operation["outcome"]:  # it came to its end, whatever it found
+            found |= {member: operation["outcome"][member] for member in _COUNTED}
+            found["damages"] = _put_together(gateway.damages(operation["id"])["items"])
+            found["affectedVersions"] = _affected(found["damages"])
+        else:
+            found["error"] = operation["error"]
+        shown.append(found)
+    return shown
+
+
+_COUNTED = ("versions", "segments", "bytes", "objects")
+
+
+def _put_together(rows: Sequence[Json]) -> list[Json]:
+    """Of one damage there may be several rows."""
+    damages: dict[str, Json] = {}
+    for row in rows:
+        known = damages.setdefault(row["key"], {**row, "versions": [], "objects": []})
+        known["versions"] += row["versions"]
+        known["objects"] += row["objects"]
+    return list(damages.values())
+
+
+def _affected(damages: Sequence[Json]) -> list[str]:
+    return sorted({version for each in damages if each["repair"] != "mended" for version in each["versions"]})
+
+
+def _verified_here(session: Session, application: str | None, *, quick: bool, repair: bool) -> list[Json]:
+    """Each application, by this very process; nothing is written that is not asked for."""
+    from chalicelib.engine import mending
+    from chalicelib.engine.verifying import Verifier
+
+    repository, shown = _repository(), []
+    for vault in _vaults(_vaults_here(repository), application):
+        verifier = Verifier(repository, vault["id"], _progress(session, vault["name"]))
+        verified = verifier.look(quick=quick)
+        if repair:
+            mending.repair(repository, verifier, verified)
+        damages = [
             {
                 "key": damage.key,
                 "message": damage.message,
+                "repair": damage.repair,
                 "versions": sorted(damage.versions),
                 "objects": sorted(damage.objects),
             }
             for damage in verified.damages
-        ],
-    }
+        ]
+        counted = {name: given for name, given in asdict(verified).items() if name in _COUNTED}
+        shown.append({**vault, **counted, "damages": damages, "affectedVersions": verified.affected})
+    return shown
 
 
 @command(
@@ -99,12 +152,7 @@ def _verified(verified: Verified) -> dict[str, Any]:
 @_APPLICATION
 def stats(session: Session, *, application: str | None) -> None:
     """What the repository holds and takes."""
-    from chalicelib.store.statistics import measure
-
-    repository = _repository()
-    found = [
-        _size(_name(repository, each), measure(repository, each)) for each in _applications(repository, application)
-    ]
+    found = _sizes_there(session, application) if session.asks_server else _sizes_here(application)
     answer = {"applications": found}
 
     def render() -> Any:
@@ -118,29 +166,21 @@ def stats(session: Session, *, application: str | None) -> None:
     session.screen.show(answer, render, ids=[each["id"] for each in found])
 
 
-def _size(name: str, size: VaultSize) -> dict[str, Any]:
-    return {
-        "name": name,
-        "id": size.application,
-        "segments": size.segments,
-        "plainBytes": size.plain_bytes,
-        "storedBytes": size.stored_bytes,
-        "neededBytes": size.needed_bytes,
-        "ratio": None if size.ratio is None else round(size.ratio, 2),
-        "unneededSegments": size.unneeded_segments,
-        "unneededBytes": size.unneeded_bytes,
-        "condemnedSegments": size.condemned_segments,
-        "versions": [
-            {
-                "id": each.version,
-                "objects": each.objects,
-                "plainBytes": each.plain_bytes,
-                "storedBytes": each.stored_bytes,
-                "ownBytes": each.unique_bytes,
-            }
-            for each in size.versions
-        ],
-    }
+def _sizes_there(session: Session, application: str | None) -> list[Json]:
+    gateway = session.gateway
+    return [gateway.vault_size(vault["id"]) for vault in _vaults(gateway.vaults()["items"], application)]
+
+
+def _sizes_here(application: str | None) -> list[Json]:
+    from chalicelib.services.vaults import size_view
+    from chalicelib.store.statistics import measure
+
+    repository = _repository()
+    found = [
+        size_view(vault["name"], measure(repository, vault["id"]))
+        for vault in _vaults(_vaults_here(repository), application)
+    ]
+    return [each.model_dump(mode="json", by_alias=True) for each in found]
 
 
 @command(
@@ -159,26 +199,23 @@ def _size(name: str, size: VaultSize) -> dict[str, Any]:
 @click.option("--now", "at_once", is_flag=True, help="Also what is younger than the time of grace.")
 def sweep(session: Session, *, application: str | None, at_once: bool) -> Exit:
     """Remove what no version needs."""
-    from chalicelib.cli.direct import open_direct
-
-    gateway = open_direct(session.screen.announce)
-    repository = _repository()
-    ended = []
-    for identifier in _applications(repository, application):
-        name = _name(repository, identifier)
-        session.screen.say(f"{name} …")
-        ended.append({"name": name, **gateway.sweep(identifier, at_once=at_once)})
-    answer = {"items": ended}
+    session.direct = not session.asks_server
+    gateway, swept = session.gateway, []
+    for vault in _vaults(gateway.vaults()["items"], application):
+        session.screen.say(f"{vault['name']} …")
+        operation = follow(session, gateway.sweep(vault["id"], at_once=at_once))
+        swept.append({"name": vault["name"], **operation})
+    answer = {"items": swept}
 
     def render() -> Any:
         from chalicelib.cli.rendering.upkeep import swept_lines
 
-        yield from swept_lines(ended)
+        yield from swept_lines(swept)
 
-    session.screen.show(answer, render, ids=[each["id"] for each in ended])
-    if any(each["state"] not in {"succeeded", "partial"} for each in ended):
+    session.screen.show(answer, render, ids=[each["id"] for each in swept])
+    if any(each["state"] not in {"succeeded", "partial"} for each in swept):
         return Exit.FAILED
-    return Exit.PARTIAL if any(each["state"] == "partial" for each in ended) else Exit.OK
+    return Exit.PARTIAL if any(each["state"] == "partial" for each in swept) else Exit.OK
 
 
 def _repository() -> Repository:
@@ -188,14 +225,15 @@ def _repository() -> Repository:
     return bootstrap.open_repository(Settings.read(os.environ))
 
 
-def _applications(repository: Repository, wanted: str | None) -> list[str]:
+def _vaults_here(repository: Repository) -> list[Json]:
     from chalicelib.engine.verifying import applications
 
-    found = applications(repository)
-    if wanted is None:
-        return found
-    chosen = [each for each in found if wanted in {each, _name(repository, each)}]
-    if not chosen:
+    return [{"name": _name(repository, each), "id": each} for each in applications(repository)]
+
+
+def _vaults(known: Sequence[Json], wanted: str | None) -> list[Json]:
+    chosen = [each for each in known if wanted is None or wanted in {each["id"], each["name"]}]
+    if wanted is not None and not chosen:
         raise Failure(
             f"There is nothing of an application {wanted!r} in the repository.",
             code="not-found",

@@ -20,22 +20,43 @@ def verified_lines(applications: Sequence[Json], *, quick: bool) -> Iterator[Tex
     """One line for each application, and for each thing that is damaged."""
     looked = "looked at" if quick else "read"
     for each in applications:
+        name = (printable(each["name"]), "bold")
+        if "error" in each:
+            why = (each["error"] or {}).get("message", "it was cancelled")
+            yield Text.assemble(name, ": ", ("not verified", "bold red"), f". {printable(why)}")
+            continue
         what = (
             f"{counted(each['versions'], 'version')}, {counted(each['objects'], 'object')}, "
             f"{counted(each['segments'], 'segment')} ({size(each['bytes'])}) {looked}"
         )
-        verdict = ("damaged", "bold red") if each["damages"] else ("whole", "green")
-        yield Text.assemble((printable(each["name"]), "bold"), ": ", verdict, f". {what}.")
+        yield Text.assemble(name, ": ", _verdict(each["damages"]), f". {what}.")
         for damage in each["damages"]:
-            yield Text(f"  {damage['key']}", style="red")
-            said = damage["message"].replace(f" `{damage['key']}`", "")
-            yield Text(f"    {printable(said)}")
-            if damage["versions"]:
-                yield Text(f"    versions: {_some(damage['versions'])}")
-            if damage["objects"]:
-                yield Text(f"    objects: {_some(damage['objects'])}")
+            yield from _damage_lines(damage)
     if not applications:
         yield Text("There is nothing in the repository.")
+
+
+def _verdict(damages: Sequence[Json]) -> tuple[str, str]:
+    if not damages:
+        return "whole", "green"
+    mended = all(damage["repair"] == "mended" for damage in damages)
+    return ("was damaged, and is whole again", "yellow") if mended else ("damaged", "bold red")
+
+
+def _damage_lines(damage: Json) -> Iterator[Text]:
+    yield Text(f"  {damage['key']}", style="yellow" if damage["repair"] == "mended" else "red")
+    said = damage["message"].replace(f" `{damage['key']}`", "")
+    yield Text(f"    {printable(said)}{_REPAIRS.get(damage['repair'], '')}")
+    if damage["versions"]:
+        yield Text(f"    versions: {_some(damage['versions'])}")
+    if damage["objects"]:
+        yield Text(f"    objects: {_some(damage['objects'])}")
+
+
+_REPAIRS = {
+    "mended": " It is whole again: another copy had its content.",
+    "condemned": " No other copy has its content; the next backup that meets it stores it again.",
+}
 
 
 def _some(names: Sequence[str]) -> str:

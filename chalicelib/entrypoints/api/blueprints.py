@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from chalicelib.entrypoints.api import applications, clusters, documents, operations, request_keys, service, versions
+from chalicelib.entrypoints.api import (
+    applications,
+    clusters,
+    documents,
+    operations,
+    request_keys,
+    service,
+    vaults,
+    versions,
+)
 from chalicelib.entrypoints.api.routing import Api
 
 BLUEPRINTS: tuple[Api, ...] = (
@@ -13,4 +22,5 @@ BLUEPRINTS: tuple[Api, ...] = (
     clusters.api,
     documents.api,
     request_keys.api,
+    vaults.api,
 )

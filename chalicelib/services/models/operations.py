@@ -72,7 +72,7 @@ class OperationsQuery(PageQuery):
     """Of `GET /operation`."""
 
     app_id: str | None = None
-    kind: Literal["backup", "plan", "restore", "undo", "delete", "sweep"] | None = None
+    kind: Literal["backup", "plan", "restore", "undo", "delete", "sweep", "verify"] | None = None
     running: bool | None = Field(None, description="Only those that have not ended, or only those that have.")
 
 

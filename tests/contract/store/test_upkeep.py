@@ -12,7 +12,8 @@ from chalicelib.domain.errors import SegmentsGone
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.version import Manifest
-from chalicelib.engine.verifying import Verified, Verifier, applications, mark
+from chalicelib.engine.mending import repair
+from chalicelib.engine.verifying import Verified, Verifier, applications
 from chalicelib.planning.normalise import digest
 from chalicelib.store import condemned, layout
 from chalicelib.store.index import write_index
@@ -73,6 +74,14 @@ def _line(kind: str, state: int, number: int) -> tuple[ObjectKey, bytes, bytes]:
 
 def verified(repository: Repository, *, quick: bool = False) -> Verified:
     return Verifier(repository, APP).look(quick=quick)
+
+
+def repaired(repository: Repository) -> dict[str, str]:
+    """What became of each key that is damaged."""
+    verifier = Verifier(repository, APP)
+    found = verifier.look()
+    repair(repository, verifier, found)
+    return {damage.key: damage.repair for damage in found.damages}
 
 
 def cut(place: Place, key: str) -> None:
@@ -164,20 +173,43 @@ def test_verifying_changes_nothing(repository: Repository, place: Place) -> None
     assert [(each.key, each.modified) for each in repository.vault.list("")] == before
 
 
-@anywhere
-def test_what_was_damaged_unnoticed_is_in_the_next_version_too_and_once_marked_is_stored_again(
+def test_what_was_damaged_unnoticed_is_in_the_next_version_too_and_once_condemned_is_stored_again_and_mended(
     repository: Repository, place: Place
 ) -> None:
     damaged = sealed(repository, A=1, B=1)
-    flip(place, layout.segment(APP, damaged.segments[0].name))
+    key = layout.segment(APP, damaged.segments[0].name)
+    flip(place, key)
     assert sealed(repository, A=1, B=1).segments == damaged.segments  # nothing is read to make a version
-    assert mark(repository, verified(repository)) == 1
+    assert repaired(repository) == repaired(repository) == {key: "condemned"}
+    assert len(condemned.keys(repository.vault, APP)) == 1  # once
     later = sealed(repository, A=1, B=1)
     assert later.segments[0].name != damaged.segments[0].name
     assert later.segments[1] == damaged.segments[1]
     assert later.version not in verified(repository).affected
-    assert mark(repository, verified(repository)) == 1
-    assert len(condemned.keys(repository.vault, APP)) == 1  # marked once
+    assert repaired(repository) == {key: "mended"}
+    assert verified(repository).damages == verified(repository, quick=True).damages == []
+    reader = repository.segment_reader(APP)
+    assert reader.get(damaged.segments[0], "objects") == reader.get(later.segments[0], "objects")
+
+
+@anywhere
+def test_a_segment_that_is_gone_is_never_put_back_under_its_name(repository: Repository) -> None:
+    """A name that is used twice could be one that a sweeper is about to delete."""
+    damaged = sealed(repository, A=1)
+    key = layout.segment(APP, damaged.segments[0].name)
+    repository.vault.delete(key)
+    sealed(repository, A=1)
+    assert repaired(repository) == {key: "condemned"}
+    assert repository.vault.get(key) is None
+
+
+@anywhere
+def test_what_can_be_read_and_is_wrong_is_not_said_to_be_mended(repository: Repository) -> None:
+    writer = repository.segment_writer(APP)
+    manifest = stored(repository, A=1)
+    rows = [row._replace(digest=bytes(32)) for row in repository.objects(manifest).read_index()]
+    repository.versions(APP).seal(manifest.model_copy(update={"index": write_index(writer, rows)}))
+    assert repaired(repository) == {layout.segment(APP, manifest.segments[0].name): "condemned"}
 
 
 # ── stats ────────────────────────────────────────────────────────────────────────────────────────────────────

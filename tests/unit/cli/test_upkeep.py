@@ -73,7 +73,9 @@ def test_a_whole_repository_is_told_to_be_whole(repository: Repository) -> None:
     assert out.startswith("shop: whole. 1 version, 0 objects, 1 segment (")
 
 
-def test_what_is_damaged_is_named_and_a_mark_mends_the_next_backup(repository: Repository, tmp_path: Path) -> None:
+def test_what_is_damaged_is_named_stored_again_by_the_next_backup_and_then_mended(
+    repository: Repository, tmp_path: Path
+) -> None:
     application = registered(repository)
     damaged = version(repository, application, "one")
     key = layout.segment(application, damaged.document.name)
@@ -83,14 +85,19 @@ def test_what_is_damaged_is_named_and_a_mark_mends_the_next_backup(repository: R
     assert code == Exit.FAILED
     assert key in out.replace("\n", "")
     assert f"versions: {damaged.version}" in out
-    assert "--mark" in err
+    assert "--repair" in err
     assert said("verify", "--quick")[0] == Exit.FAILED
-    code, out, _ = said("verify", "--mark", "-o", "json")
+    code, out, _ = said("verify", "--repair", "-o", "json")
     answer = json.loads(out)
-    assert (code, answer["damaged"], answer["marked"]) == (Exit.FAILED, 1, 1)
+    assert (code, answer["damaged"], answer["condemned"]) == (Exit.FAILED, 1, 1)
     assert answer["applications"][0]["affectedVersions"] == [damaged.version]
     later = version(repository, application, "one")
     assert later.document.name != damaged.document.name
+    code, out, _ = said("verify", "--repair")
+    assert code == Exit.OK
+    assert out.startswith("shop: was damaged, and is whole again.")
+    code, out, _ = said("verify")
+    assert (code, out.split(".")[0]) == (Exit.OK, "shop: whole")
 
 
 def test_statistics_of_all_and_of_one(repository: Repository) -> None:

@@ -25,6 +25,7 @@ from chalicelib.services.operations import Operations
 from chalicelib.services.request_keys import RequestKeys
 from chalicelib.services.requests import Requests
 from chalicelib.services.sweeping import Sweeping
+from chalicelib.services.vaults import Vaults
 from chalicelib.services.versions import Versions
 from chalicelib.store.backends.memory import MemoryBackend
 from chalicelib.store.repository import Repository
@@ -177,5 +178,6 @@ def house(token: str | None = TOKEN) -> House:
         documents=documents,
         engine=engine,  # type: ignore[arg-type]
         sweeping=Sweeping(repository, Sweeps(repository, engine, Keeping())),  # type: ignore[arg-type]
+        vaults=Vaults(repository, engine),  # type: ignore[arg-type]
     )
     return House(services, repository, engine, sessions)

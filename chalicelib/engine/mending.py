@@ -1,0 +1,53 @@
+"""What can be done about damaged segments.
+
+Content that was stored again since lies under another name too: its bytes are written over the damaged ones, and
+every version that needs them is whole again. What nobody has any more is condemned: no backup counts on it from now
+on, and the next one that meets this content stores it again; then it can be mended. What refers to it keeps it until
+then: a part of a version may still be read, and the storage may get its bytes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chalicelib.domain.errors import Damaged, StorageRefused, WrongKey
+from chalicelib.engine.looked import Damage
+from chalicelib.engine.verifying import Verified, Verifier
+from chalicelib.store import condemned, layout
+from chalicelib.store.repository import Repository
+
+MENDED, CONDEMNED = "mended", "condemned"
+
+
+def repair(
+    repository: Repository, verifier: Verifier, verified: Verified, pause: Callable[[], None] = lambda: None
+) -> None:
+    """Mend the segments that can be, and condemn the others that are damaged. Each damage then says which."""
+    application, folder = verified.application, layout.segments(verified.application)
+    of_segments = [damage for damage in verified.damages if damage.key.startswith(folder)]
+    try:
+        reader = repository.segment_reader(application)
+    except (Damaged, WrongKey):
+        return
+    left: list[Damage] = []
+    for damage in of_segments:
+        pause()
+        if damage.repair == MENDED:
+            continue
+        name = _name(damage)
+        try:
+            mended = damage.unreadable and reader.mend(name, verifier.looked.content_of(name))
+        except StorageRefused:  # a retention, a missing right: then at least no later version counts on it
+            mended = False
+        if mended:
+            verifier.looked.is_repaired(damage, MENDED)
+        else:
+            left.append(damage)
+    known = frozenset().union(*(each.names for each in condemned.lists(repository.vault, application)))
+    condemned.condemn(repository.vault, application, {_name(damage) for damage in left} - known, "damaged")
+    for damage in left:
+        verifier.looked.is_repaired(damage, CONDEMNED)
+
+
+def _name(damage: Damage) -> str:
+    return damage.key.rpartition("/")[2]

@@ -1,0 +1,139 @@
+"""Verifying an application's vault: an operation that takes no lane, as nothing of the application is changed.
+
+    look ─► tell ─► succeeded | failed (`damaged`: its outcome counts, its damages name what is)
+
+It goes on where an earlier turn stopped, so a vault of any size is read in turns of any length. With `repair` what is
+damaged is mended, or condemned so that the next backup stores it again: see `mending`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import orjson
+
+from chalicelib.domain.errors import Cancelled, Conflict, Damaged, MainstayError
+from chalicelib.domain.operation import State
+from chalicelib.engine.journal import Journal
+from chalicelib.engine.looked import Damage
+from chalicelib.engine.mending import repair
+from chalicelib.engine.verifying import Verified, Verifier
+from chalicelib.engine.work import Finish, Flow, Next, Work
+from chalicelib.store.repository import Repository
+
+_PART = "damages"
+#: Versions and objects on one line: what an answer has of a damage at a time.
+_ON_A_LINE = 100
+#: Lines in one part.
+_LINES = 500
+#: Versions that the outcome names.
+_NAMED = 50
+
+
+def look(work: Work) -> Next:
+    """Read everything that was not read yet, and repair it if asked to."""
+    arguments, application = work.operation.arguments, work.operation.application
+
+    def progress(done: int, total: int) -> None:
+        work.report(done, total, "segments")
+
+    with Journal(work, "looked") as journal:
+        verifier = Verifier(work.repository, application, progress, book=journal, pause=work.pause)
+        verified = verifier.look(quick=bool(arguments.get("quick")))
+        if arguments.get("repair"):
+            repair(work.repository, verifier, verified, work.pause)
+    _keep(work, verified)
+    left = [damage.key for damage in verified.left]
+    known = {"damagesFence": work.fence, "found": _outcome(verified), "left": len(left), "first": left[:1]}
+    return Next("tell", known)
+
+
+def tell(work: Work) -> Finish:
+    """Say what came of it. `Damaged` if something is, and stays so."""
+    known = work.checkpoint
+    work.repository.operations.remove_parts(work.operation.application, work.operation.id, "looked")
+    if known["left"]:
+        raise _found(known["left"], known["first"][0], known["found"]["affected"])
+    return Finish(State.SUCCEEDED, known["found"])
+
+
+def _outcome(verified: Verified) -> dict[str, Any]:
+    repairs = [damage.repair for damage in verified.damages]
+    return {
+        "versions": verified.versions,
+        "segments": verified.segments,
+        "bytes": verified.bytes,
+        "objects": verified.objects,
+        "damaged": len(verified.damages),
+        "mended": repairs.count("mended"),
+        "condemned": repairs.count("condemned"),
+        "affected": len(verified.affected),
+        "affectedVersions": verified.affected[:_NAMED],
+    }
+
+
+def _found(left: int, first: str, affected: int) -> Damaged:
+    what = f"`{first}` is damaged" if left == 1 else f"`{first}` and {left - 1:,} more are damaged"
+    whom = "1 version is affected" if affected == 1 else f"{affected:,} versions are affected"
+    return Damaged(f"{what}: {whom}.", details={"key": first})
+
+
+def _ended(work: Work, error: MainstayError) -> Finish:
+    state = State.CANCELLED if isinstance(error, Cancelled) else State.FAILED
+    return Finish(state, work.checkpoint.get("found") or {})
+
+
+VERIFY = Flow("look", {"look": look, "tell": tell}, _ended, takes_lane=False)
+
+
+# ── what is damaged, kept ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class DamageRow:
+    """A part of what there is to say of one damage: so many versions and objects of it."""
+
+    key: str
+    message: str
+    repair: str
+    versions: tuple[str, ...]
+    objects: tuple[str, ...]
+
+
+def rows_of(damage: Damage) -> Iterator[DamageRow]:
+    """One row, or several where there is much to say."""
+    versions, objects = sorted(damage.versions), sorted(damage.objects)
+    for some, others in zip_longest(_few(versions), _few(objects), fillvalue=()):
+        yield DamageRow(damage.key, damage.message, damage.repair, tuple(some), tuple(others))
+
+
+def _few(names: list[str]) -> Iterator[list[str]]:
+    for start in range(0, max(len(names), 1), _ON_A_LINE):
+        yield names[start : start + _ON_A_LINE]
+
+
+def _keep(work: Work, verified: Verified) -> None:
+    """Under the worker's fence; the checkpoint names the fence of those that count."""
+    rows = [orjson.dumps(row) for damage in verified.damages for row in rows_of(damage)]
+    for number, start in enumerate(range(0, len(rows), _LINES)):
+        work.put_part(_PART, number, rows[start : start + _LINES])
+
+
+def read_damages(repository: Repository, application: str, operation: str, start: int, limit: int) -> list[DamageRow]:
+    """`limit` rows from number `start` on. `Conflict` while it is not known what is damaged."""
+    found = repository.operations.get(application, operation)
+    fence = found.checkpoint.get("damagesFence")
+    if fence is None:
+        raise Conflict(f"What is damaged is not known (yet): {operation} is {found.state}.")
+    rows = []
+    lines = repository.operations.read_lines(application, operation, _PART, fence=int(fence))
+    for number, line in enumerate(lines):
+        if number >= start + limit:
+            break
+        if number >= start:
+            told = orjson.loads(line)
+            rows.append(DamageRow(**{**told, "versions": tuple(told["versions"]), "objects": tuple(told["objects"])}))
+    return rows

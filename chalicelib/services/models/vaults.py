@@ -1,0 +1,74 @@
+"""What the repository holds of applications, what it takes, and what of it is damaged."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from chalicelib.services.models.shapes import Page, Request, View
+
+
+class VaultView(View):
+    """An application that the repository holds something of."""
+
+    id: str
+    name: str = Field(description="The id again where its document is not there, or cannot be read.")
+    status: Literal["active", "inactive", "deleting", "deleted", "unregistered"]
+
+
+class VaultPage(Page):
+    """Applications that the repository holds something of, deleted ones too, by id."""
+
+    items: list[VaultView]
+
+
+class VersionSizeView(View):
+    """What one version takes."""
+
+    id: str
+    objects: int
+    plain_bytes: int
+    stored_bytes: int = Field(description="Of everything that it refers to.")
+    own_bytes: int = Field(description="Of these, what no other version needs.")
+
+
+class VaultSizeView(View):
+    """What an application's versions take."""
+
+    id: str
+    name: str
+    segments: int
+    plain_bytes: int = Field(description="Of all versions, if nothing were shared or compressed.")
+    stored_bytes: int
+    needed_bytes: int
+    ratio: float | None
+    unneeded_segments: int
+    unneeded_bytes: int = Field(description="What a sweep removes when it is old enough.")
+    condemned_segments: int
+    versions: list[VersionSizeView] = Field(description="Newest first.")
+
+
+class VerifyQuery(Request):
+    """Of `POST /app/verify/{id}`."""
+
+    quick: bool = Field(False, description="Read manifests only, and compare sizes.")
+    repair: bool = Field(
+        False, description="Mend what is damaged from another copy, or have the next backup store it again."
+    )
+
+
+class DamageView(View):
+    """Something that is damaged, and what is lost with it. One with much to say comes as several items in a row."""
+
+    key: str
+    message: str
+    repair: Literal["", "mended", "condemned"]
+    versions: list[str] = Field(description="Versions that need it.")
+    objects: list[str] = Field(description="None: the whole of these versions is affected.")
+
+
+class DamagePage(Page):
+    """What a verification found damaged."""
+
+    items: list[DamageView]

@@ -1,0 +1,120 @@
+"""Applications' vaults: which there are, what they take, and whether they are whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from chalicelib.domain.errors import MainstayError, NotFound
+from chalicelib.domain.ids import new_id, parse_id
+from chalicelib.domain.operation import Operation, OperationKind
+from chalicelib.services import paging, views
+from chalicelib.services.access import Asker
+from chalicelib.services.models.operations import OperationView
+from chalicelib.services.models.shapes import PageQuery
+from chalicelib.services.models.vaults import (
+    DamagePage,
+    DamageView,
+    VaultPage,
+    VaultSizeView,
+    VaultView,
+    VerifyQuery,
+    VersionSizeView,
+)
+
+if TYPE_CHECKING:
+    from chalicelib.engine.engine import Engine
+    from chalicelib.store.repository import Repository
+    from chalicelib.store.statistics import VaultSize
+
+#: Reading a large vault takes hours, and holds nobody up.
+_DEADLINE = timedelta(days=7)
+
+
+class Vaults:
+    """What can be asked about them."""
+
+    def __init__(self, repository: Repository, engine: Engine) -> None:
+        self._repository = repository
+        self._engine = engine
+
+    def list(self, asker: Asker, query: PageQuery) -> VaultPage:  # noqa: ARG002 - rights come with accounts
+        """The applications that the repository holds something of, deleted ones too."""
+        from chalicelib.engine.verifying import applications
+
+        after = paging.after(query.next) or ""
+        ids = (each for each in applications(self._repository) if each > after)
+        items, following = paging.take(ids, query.limit, str)
+        return VaultPage(items=[self._vault(each) for each in items], next=following)
+
+    def _vault(self, identifier: str) -> VaultView:
+        try:
+            found = self._repository.applications.get(identifier)
+        except MainstayError:  # its folder was copied here, or its document is damaged
+            return VaultView(id=identifier, name=identifier, status="unregistered")
+        return VaultView(id=identifier, name=found.name, status=found.status)
+
+    def size(self, asker: Asker, application: str) -> VaultSizeView:  # noqa: ARG002
+        """What an application's versions take. `NotFound` if nothing is held of it."""
+        from chalicelib.engine.verifying import applications
+        from chalicelib.store.statistics import measure
+
+        identifier = parse_id(application, "app")
+        if identifier not in applications(self._repository):
+            self._repository.applications.get(identifier)  # registered, and nothing was kept of it yet
+        return size_view(self._vault(identifier).name, measure(self._repository, identifier))
+
+    def verify(self, asker: Asker, application: str, query: VerifyQuery) -> OperationView:
+        """Start to read everything that an application's versions need, deleted or not."""
+        found, now = self._repository.applications.get(parse_id(application, "app")), self._repository.now()
+        started = self._engine.start(
+            Operation(
+                id=new_id("op", now),
+                kind=OperationKind.VERIFY,
+                application=found.id,
+                arguments={"quick": query.quick, "repair": query.repair},
+                requested_by=asker.name,
+                requested_at=now,
+                deadline_seconds=int(_DEADLINE.total_seconds()),
+            )
+        )
+        return views.operation_view(started)
+
+    def damages(self, asker: Asker, operation: str, query: PageQuery) -> DamagePage:  # noqa: ARG002
+        """What a verification found damaged. `Conflict` while it is not known."""
+        from chalicelib.engine.verify import read_damages
+
+        found = self._repository.operations.find(parse_id(operation, "op"))
+        if found.kind is not OperationKind.VERIFY:
+            raise NotFound(f"A {found.kind} looks for no damage.")
+        start = paging.offset(query.next)
+        rows = read_damages(self._repository, found.application, found.id, start, query.limit + 1)
+        following = paging.cursor(str(start + query.limit)) if len(rows) > query.limit else None
+        return DamagePage(items=[DamageView(**asdict(row)) for row in rows[: query.limit]], next=following)
+
+
+def size_view(name: str, size: VaultSize) -> VaultSizeView:
+    """What one application's versions take."""
+    return VaultSizeView(
+        id=size.application,
+        name=name,
+        segments=size.segments,
+        plain_bytes=size.plain_bytes,
+        stored_bytes=size.stored_bytes,
+        needed_bytes=size.needed_bytes,
+        ratio=None if size.ratio is None else round(size.ratio, 2),
+        unneeded_segments=size.unneeded_segments,
+        unneeded_bytes=size.unneeded_bytes,
+        condemned_segments=size.condemned_segments,
+        versions=[
+            VersionSizeView(
+                id=each.version,
+                objects=each.objects,
+                plain_bytes=each.plain_bytes,
+                stored_bytes=each.stored_bytes,
+                own_bytes=each.unique_bytes,
+            )
+            for each in size.versions
+        ],
+    )
