@@ -8,6 +8,8 @@ BIN := .venv/bin
 STAGE ?= dev
 # More for pytest, such as PYTEST_ARGS='-k restore'.
 PYTEST_ARGS ?=
+# Most tests wait for something: a few more than there are cores keep these busy.
+WORKERS ?= 3
 # A folder of manifests for `make applications`; without one only the project's own are tried.
 MANIFESTS ?=
 
@@ -40,7 +42,7 @@ local: setup ## Run Mainstay in its AWS shape: LocalStack, and the runner on its
 
 test: setup ## Run all tests: unit, contract, cluster and end to end
 	@$(BIN)/python -m tests.harness build
-	@$(BIN)/python -m pytest -n 3 $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
 applications: setup ## Try it on your own manifests (MANIFESTS=folder), on a control plane where nothing runs
 	@$(BIN)/python -m tests.harness build

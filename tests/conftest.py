@@ -1,3 +1,23 @@
-"""What every suite can ask for: a cluster, S3 servers, proxies that misbehave."""
+"""What every suite can ask for: a cluster, S3 servers, proxies that misbehave. And in which order the tests are run
+where several workers share them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests import durations
+from tests.harness.longest_first import Units, ordered
 
 pytest_plugins = ["tests.harness.fixtures"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Units:
+    return Units(config, log, durations.unit_of)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # one of several workers
+        items[:] = ordered(items, lambda item: durations.unit_of(item.nodeid), durations.SECONDS)
