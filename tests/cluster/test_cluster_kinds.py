@@ -130,7 +130,7 @@ def test_what_an_identity_lacks_is_named(control_plane, control_namespace: str) 
 def test_a_server_that_is_not_there_is_told_within_the_time(control_plane) -> None:
     began = time.monotonic()
     answer = check(Client(Connection(server="https://127.0.0.1:9", source="a test")), seconds=1.5)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert not answer["reachable"]
     assert answer["error"]["code"] == "cluster-unreachable"
 

@@ -77,7 +77,7 @@ def test_a_command_that_takes_too_long_is_left_within_its_time(client: Client, s
     began = time.monotonic()
     with pytest.raises(DeadlineExceeded, match=r"'sh' in exec-.*/shell \(web\) did not end within 1 s"):
         sh(client, space, "echo start; sleep 30", timeout=1)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 def test_only_so_much_output_is_kept_and_the_rest_is_read_away(client: Client, space: str) -> None:

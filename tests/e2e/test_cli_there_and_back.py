@@ -210,8 +210,9 @@ def test_what_direct_began_a_server_goes_on_with(
 
 def test_ctrl_c_leaves_the_operation_running(mainstay: Terminal, control_plane: Access, shop: str) -> None:
     _registered(mainstay, shop)
-    control_plane.apply(*(_config_map(shop, f"many-{number}", {"n": "x" * 1000}) for number in range(300)))
-    for _ in range(8):  # a backup can be faster than the signal; then another one is interrupted
+    for more in range(8):  # a backup can be faster than the signal; then a larger one is interrupted
+        names = [f"many-{more}-{number}" for number in range(300)]
+        control_plane.apply(*(_config_map(shop, name, {"n": "x" * 1000}) for name in names))
         process = subprocess.Popen(
             [str(BIN / "mainstay"), "backup", shop],
             env=mainstay.environment,
@@ -273,7 +274,7 @@ def test_the_service_is_found_wanting_in_a_sentence(surroundings: dict[str, str]
     nowhere = Terminal({**surroundings, "MAINSTAY_URL": "http://127.0.0.1:9"}, tmp_path)
     began = time.monotonic()
     said = nowhere("app", "list", code=5)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15  # it is tried once: nobody waits for a minute
     assert said.err.startswith("error: Mainstay at http://127.0.0.1:9 cannot be reached")
 
 

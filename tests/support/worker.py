@@ -63,7 +63,7 @@ class Order:
     moment: Moment | None = None
     then: Literal["die", "stop"] = "die"
     terms: LeaseTerms = TERMS
-    seconds: float = 60.0
+    seconds: float = 150.0
     #: Pieces of work in one turn; without a number a turn has no end.
     pieces: int | None = None
 
@@ -102,7 +102,7 @@ class Worker:
         self._process.start()
         self._log = Path(order.log)
 
-    def wait(self, seconds: float = 40.0) -> int:
+    def wait(self, seconds: float = 120.0) -> int:
         """Wait until it has ended; its exit code, or minus the number of the signal that ended it."""
         self._process.join(seconds)
         code = self._process.exitcode
@@ -110,13 +110,13 @@ class Worker:
             raise HarnessError(f"the worker still runs after {seconds:.0f} s\n{self.log()}")
         return code
 
-    def wait_killed(self, seconds: float = 40.0) -> None:
+    def wait_killed(self, seconds: float = 120.0) -> None:
         """Wait until its moment has come and it is gone."""
         code = self.wait(seconds)
         if code != -signal.SIGKILL:
             raise HarnessError(f"the worker was to be killed, but ended with {code}\n{self.log()}")
 
-    def wait_stopped(self, seconds: float = 40.0) -> None:
+    def wait_stopped(self, seconds: float = 120.0) -> None:
         """Wait until its moment has come and it stands still."""
         stat = Path(f"/proc/{self._process.pid}/stat")
 
