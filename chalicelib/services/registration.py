@@ -7,6 +7,7 @@ Two names for one cluster are asked for knowingly (`sameAs`), and so is one name
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from chalicelib.store.repository import Repository
 
 DEFAULT = "default"
+
+#: How long another request may take between the name of a cluster and its record, seconds.
+_MAKING = 2.0
 
 _MARK = "namespace kube-system (its uid)"
 
@@ -58,7 +62,18 @@ class Registration:
             first = self._repository.names.holder(naming.CLUSTERS, DEFAULT)
             if first is None:
                 raise
-            return self._repository.clusters.get(first)
+            return self._made_by_another(first)
+
+    def _made_by_another(self, cluster: str) -> ClusterRecord:
+        """A record whose name was claimed a moment ago: it is written next."""
+        end = time.monotonic() + _MAKING
+        while True:
+            try:
+                return self._repository.clusters.get(cluster)
+            except NotFound:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.02)
 
     def _create(self, record: ClusterRecord) -> ClusterRecord:
         """Write a new record under a name that no other cluster has."""
