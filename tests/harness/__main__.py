@@ -6,6 +6,7 @@
 import argparse
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.harness import binaries, images, localstack
@@ -54,14 +55,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _build(version: str | None) -> None:
-    needed = (*binaries.CONTROL_PLANE, *binaries.CONTROLLERS, *binaries.NODE)
-    programs = binaries.kubernetes_programs(version, needed)
-    print(f"Kubernetes {programs.version}: {programs['kube-apiserver'].parent}")
-    if version is None:
-        older = binaries.kubernetes_programs(binaries.OLDER_KUBERNETES, needed)
-        print(f"Kubernetes {older.version}: {older['kube-apiserver'].parent}")
-    print(f"versitygw {binaries.VERSITYGW}: {binaries.versitygw().parent}")
-    print(f"LocalStack {localstack.LOCALSTACK}: {localstack.python().parents[1]}")
+    # pip works with one core at most, and Go with all of them.
+    with ThreadPoolExecutor(1) as beside:
+        installed = beside.submit(localstack.python)
+        needed = (*binaries.CONTROL_PLANE, *binaries.CONTROLLERS, *binaries.NODE)
+        programs = binaries.kubernetes_programs(version, needed)
+        print(f"Kubernetes {programs.version}: {programs['kube-apiserver'].parent}")
+        if version is None:
+            older = binaries.kubernetes_programs(binaries.OLDER_KUBERNETES, needed)
+            print(f"Kubernetes {older.version}: {older['kube-apiserver'].parent}")
+        print(f"versitygw {binaries.VERSITYGW}: {binaries.versitygw().parent}")
+        print(f"LocalStack {localstack.LOCALSTACK}: {installed.result().parents[1]}")
     if os.geteuid() == 0:
         prepare_machine()
         images.pause()
