@@ -105,6 +105,7 @@ def detail(summary: dict[str, Any], **changes: Any) -> dict[str, Any]:
             for group, kind, count in kinds
         ],
         "gaps": [],
+        "withheld": [],
         "images": [{"image": "nginx:1.27", "digest": "sha256:" + "ab" * 32, "containers": 2}],
         "document": DOCUMENT,
         "pulled": [
