@@ -52,6 +52,14 @@ class Journal:
             self._lines.append(line)
             self._bytes += len(line)
 
+    def forget(self) -> None:
+        """Nobody needs the lines any more."""
+        with self._lock:
+            self._lines, self._bytes = [], 0
+        if f"{self._name}Lines" in self._work.checkpoint:
+            operation = self._work.operation
+            self._work.repository.operations.remove_parts(operation.application, operation.id, self._name)
+
     def settle(self) -> None:
         """Between two pieces of work: keep what there is, if it is much or was not done for a while."""
         if self._bytes >= _PART_BYTES or time.monotonic() - self._kept_at >= _NOW_AND_THEN:

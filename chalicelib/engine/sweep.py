@@ -3,17 +3,22 @@
     sweep ─► succeeded | partial (the storage refused a deletion)
 
 It runs in the lane, so no backup uploads meanwhile; that nothing needed is lost does not rest on this (see
-`docs/sweep.md`). Begun again by another worker it looks at everything anew: what it has deleted by then is gone.
+`docs/sweep.md`). In each turn it lists everything anew. What manifests name is kept from turn to turn, as a manifest
+never changes; and what was condemned or deleted by then stays so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
+
+import orjson
 
 from chalicelib.domain.errors import Damaged, NotFound
 from chalicelib.domain.ids import time_of
 from chalicelib.domain.operation import OperationKind, State
+from chalicelib.engine.journal import Journal
 from chalicelib.engine.sweeps import begun, schedule
 from chalicelib.engine.work import Finish, Flow, Work
 from chalicelib.store import layout
@@ -22,39 +27,50 @@ from chalicelib.store.sweeping import Found, Sweep, Swept
 
 def sweep(work: Work) -> Finish:
     """Delete what is unneeded and old enough, and say when there will be more."""
-    application = work.application.id
-    begun(work.repository, application)
+    begun(work.repository, work.application.id)
+    with Journal(work, "manifests") as journal:
+        return _sweep(work, journal)
+
+
+def _sweep(work: Work, journal: Journal) -> Finish:
+    application, repository = work.application.id, work.repository
     grace = timedelta(seconds=float(work.operation.arguments.get("graceSeconds", 86400)))
-    this = Sweep(work.repository, application, grace, work.pause)
+    before = work.checkpoint.get("swept") or {}
+    this = Sweep(repository, application, grace, memory=_Manifests(journal))
+
+    def pause() -> None:
+        """What is condemned or deleted is so for good: a turn that got to that got somewhere."""
+        work.moved = work.moved or this.done != Swept()
+        work.pause()
+
+    def told(unit: str, done: int, total: int) -> None:
+        """Each few hundred deletions are counted, whoever goes on."""
+        work.report(done, total, unit)
+        work.note(swept=_sum(before, this.done))
+
+    this.pause = pause
     found = this.find(_relied_on(work))
     doomed = this.doomed(found)
     this.condemn(found, doomed, work.operation.id)
     doomed = this.spare_new(found, doomed)
-    before = work.checkpoint.get("swept") or {}
-
-    def told(done: int, total: int) -> None:
-        """Each few hundred deletions bring it further, whoever goes on."""
-        work.report(done, total, "segments")
-        work.note(swept=_sum(before, this.done))
-
-    this.delete(doomed, told)
-    this.tidy(found)
+    this.delete(doomed, partial(told, "segments"))
+    this.tidy(found, partial(told, "versions"))
     operations = _forget_operations(work)
+    journal.forget()  # before the application's key goes: nothing is to be kept under it any more
     gone = _is_gone(work, found)
     if gone:
-        for operation in work.repository.operations.list(application):
+        for operation in repository.operations.list(application):
             work.pause()
             if operation != work.operation.id:
-                work.repository.operations.remove_parts(application, operation)
+                repository.operations.remove_parts(application, operation)
         this.remove_vault()
     young = [listed.modified for listed in found.unneeded() if listed.key.rpartition("/")[2] not in doomed]
     waiting = young + [found.survey.ended[version] for version in found.spared]
     if waiting:
-        schedule(work.repository, application, min(waiting) + grace, grace)
+        schedule(repository, application, min(waiting) + grace, grace)
     done = this.done
     outcome = {
         **_sum(before, done),
-        "versions": done.manifests,
         "operations": operations,
         "waiting": len(young),
         "versionsWaiting": len(found.spared),
@@ -67,11 +83,30 @@ def sweep(work: Work) -> Finish:
     return Finish(State.SUCCEEDED, outcome)
 
 
+class _Manifests:
+    """What manifests name, as lines `[version, [names]]` beside the operation."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def recall(self) -> Iterator[tuple[str, list[str]]]:
+        for line in self._journal.earlier():
+            version, names = orjson.loads(line)
+            yield version, names
+
+    def remember(self, version: str, names: Collection[str]) -> None:
+        self._journal.add(orjson.dumps([version, sorted(names)]))
+
+    def settle(self) -> None:
+        self._journal.settle()
+
+
 def _sum(before: Mapping[str, int], done: Swept) -> dict[str, int]:
     """What was deleted in earlier turns, and in this one."""
     return {
         "segments": before.get("segments", 0) + done.segments,
         "bytes": before.get("bytes", 0) + done.bytes,
+        "versions": before.get("versions", 0) + done.manifests,
     }
 
 
@@ -106,6 +141,7 @@ def _forget_operations(work: Work) -> int:
         operation = repository.operations.get(application, identifier)
         if operation.state.ended and operation.finished_at is not None and operation.finished_at < before:
             repository.operations.remove(application, identifier)
+            work.moved = True
             removed += 1
     return removed
 

@@ -8,11 +8,12 @@ only the order of these steps, and that whoever seals a version looks again afte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Protocol
 
 from chalicelib.domain.errors import Damaged, StorageRefused
 from chalicelib.store import condemned, layout
@@ -34,10 +35,38 @@ Pause = Callable[[], None]
 Progress = Callable[[int, int], None]
 
 
+class Memory(Protocol):
+    """What manifests name, as far as it was read already. A manifest is written once: what it names never changes."""
+
+    def recall(self) -> Iterator[tuple[str, Collection[str]]]:
+        """Each version whose manifest was read, with the segments it names."""
+
+    def remember(self, version: str, names: Collection[str]) -> None:
+        """One more."""
+
+    def settle(self) -> None:
+        """Called after each few hundred: what must not be lost may be kept now."""
+
+
+class NoMemory:
+    """For who looks at everything at one go."""
+
+    def recall(self) -> Iterator[tuple[str, Collection[str]]]:
+        """Nothing."""
+        return iter(())
+
+    def remember(self, version: str, names: Collection[str]) -> None:
+        """It is forgotten."""
+
+    def settle(self) -> None:
+        """There is nothing to keep."""
+
+
 @dataclass(slots=True)
 class Swept:
     """What a sweep has done."""
 
+    condemned: int = 0
     segments: int = 0
     bytes: int = 0
     manifests: int = 0
@@ -75,6 +104,7 @@ class Sweep:
     application: str
     grace: timedelta
     pause: Pause = lambda: None
+    memory: Memory = field(default_factory=NoMemory)
     done: Swept = field(default_factory=Swept)
 
     def find(self, also_needed: Collection[str] = ()) -> Found:
@@ -86,8 +116,7 @@ class Sweep:
             for version, ended in survey.ended.items()
             if version in survey.sealed and not self._is_old(now, ended)
         )
-        needed = self._needed_by(survey.existing) | set(also_needed)
-        needed |= self._needed_by(spared, damaged_is_fine=True)
+        needed = self._needed_by({*survey.existing, *spared}, may_be_damaged=spared) | set(also_needed)
         segments = {
             listed.key.rpartition("/")[2]: listed for listed in self._vault.list(layout.segments(self.application))
         }
@@ -105,7 +134,9 @@ class Sweep:
 
     def condemn(self, found: Found, doomed: dict[str, Listed], by: str) -> None:
         """Write down what is about to be deleted, where an earlier sweep has not."""
-        condemned.condemn(self._vault, self.application, doomed.keys() - found.condemned(), by)
+        names = doomed.keys() - found.condemned()
+        condemned.condemn(self._vault, self.application, names, by)
+        self.done.condemned += len(names)
 
     def spare_new(self, found: Found, doomed: dict[str, Listed]) -> dict[str, Listed]:
         """The look after condemning: without what versions need that were sealed since `found`."""
@@ -123,15 +154,21 @@ class Sweep:
             self.done.bytes += sum(sizes[key] for key in deleted)
             progress(min(start + _CHUNK, len(keys)), len(keys))
 
-    def tidy(self, found: Found) -> None:
-        """Remove manifests of ended versions, markers that guard nothing more, lists all of whose names are gone."""
+    def tidy(self, found: Found, progress: Progress) -> None:
+        """Remove manifests of ended versions, markers that guard nothing more, lists all of whose names are gone.
+        `progress` is told after each few hundred manifests, when `done` has them."""
         versions = self.repository.versions(self.application)
+        over = [each for each in found.survey.ended if each in found.survey.sealed and each not in found.spared]
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sweep") as pool:
+            for start in range(0, len(over), _CHUNK):
+                self.pause()
+                removed = pool.map(
+                    lambda version: self._tolerant(partial(versions.remove, version)), over[start : start + _CHUNK]
+                )
+                self.done.manifests += sum(removed)
+                progress(min(start + _CHUNK, len(over)), len(over))
         for version, ended in found.survey.ended.items():
-            if version in found.survey.sealed:
-                if version not in found.spared:
-                    self.pause()
-                    self.done.manifests += self._tolerant(partial(versions.remove, version))
-            elif found.at - ended >= _MARKER_STAYS:
+            if version not in found.survey.sealed and found.at - ended >= _MARKER_STAYS:
                 self.pause()
                 self.repository.notes.remove(self.application, version)
                 if self._tolerant(partial(versions.forget, version)):
@@ -165,22 +202,30 @@ class Sweep:
     def _vault(self) -> Backend:
         return self.repository.vault
 
-    def _needed_by(self, versions: Collection[str], *, damaged_is_fine: bool = False) -> set[str]:
-        store, needed = self.repository.versions(self.application), set[str]()
+    def _needed_by(self, versions: Collection[str], may_be_damaged: Collection[str] = ()) -> set[str]:
+        """The segments that these versions name: those that are in memory, and what has to be read."""
+        store, needed, left = self.repository.versions(self.application), set[str](), set(versions)
+        for version, named in self.memory.recall() if left else ():
+            if version in left:
+                needed.update(named)
+                left.remove(version)
 
         def names(version: str) -> set[str]:
             try:
-                return store.segments_of(version)
+                named = store.segments_of(version)
             except Damaged:
-                if damaged_is_fine:
+                if version in may_be_damaged:
                     return set()
                 raise
+            self.memory.remember(version, named)
+            return named
 
-        ordered = sorted(versions)
+        ordered = sorted(left)
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sweep") as pool:
             for start in range(0, len(ordered), _CHUNK):
                 self.pause()
                 needed.update(*pool.map(names, ordered[start : start + _CHUNK]))
+                self.memory.settle()
         return needed
 
     def _delete(self, keys: list[str]) -> list[str]:

@@ -41,7 +41,7 @@ UNUSED = {
     r"api s3:PutObject .*/vault/app-\*/key-\*.json": "a result is asked for before anything was kept",
     r"work s3:(Get|Put)Object .*/responses/\*": "how a request's operation ended is written down later",
     r"dead_letter s3:PutObject .*/versions/\*\.ended": "a backup that nobody finished makes no version any more",
-    r"work s3:DeleteObject .*": "sweeps: tests of the store show what they delete",
+    r"work s3:DeleteObject .*/(condemned|versions|key-).*": "of these a sweep deletes only what is old",
 }
 
 
@@ -195,9 +195,31 @@ def _use(aws: Aws, cluster: Access, namespace: str) -> None:
     aws.ended(aws.api("POST", "/app/backup", {"id": identifier}))
     newest = aws.api("GET", f"/version/getAllVersionsOfApp?appId={identifier}")["items"][0]["id"]
     aws.api("DELETE", f"/version/deleteVersion?versionId={newest}&force=true")
+    _damage_and_repair(aws, identifier, version)
+    aws.ended(aws.api("POST", f"/app/sweep/{identifier}?now=true"))
+    assert len(aws.api("GET", f"/app/stats/{identifier}")["versions"]) > 0
     aws.ended(aws.api("DELETE", f"/app/{identifier}"))
     aws.api("DELETE", "/kubernetes/clusters/stored")
     aws.tick()
+
+
+def _damage_and_repair(aws: Aws, application: str, version: str) -> None:
+    """Two segments are damaged at rest. One is mended, as another one has its content, and the other condemned."""
+    assert aws.api("GET", "/repository")["items"][0]["id"] == application
+    sealed = aws.s3.get_object(Bucket=aws.bucket, Key=f"vault/{application}/versions/{version}.json")["Body"].read()
+    manifest = json.loads(sealed)["manifest"]
+    mended, condemned = (
+        f"vault/{application}/segments/{each['name'][:2]}/{each['name']}"
+        for each in (manifest["document"], manifest["segments"][0])
+    )
+    copy = f"{mended.rpartition('-')[0]}-acopyofit"
+    aws.s3.copy_object(Bucket=aws.bucket, Key=copy, CopySource={"Bucket": aws.bucket, "Key": mended})
+    for key in (mended, condemned):
+        aws.s3.put_object(Bucket=aws.bucket, Key=key, Body=b"altered")
+    started = aws.api("POST", f"/app/verify/{application}?repair=true")
+    aws.work()
+    rows = aws.api("GET", f"/operation/{started['id']}/damages")["items"]
+    assert {row["key"]: row["repair"] for row in rows} == {mended: "mended", condemned: "condemned"}
 
 
 def _ask_by_signed_request(aws: Aws, version: str) -> None:

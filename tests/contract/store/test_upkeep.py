@@ -242,7 +242,7 @@ def swept(repository: Repository, grace: timedelta = timedelta(0)) -> Swept:
     doomed = sweep.doomed(found)
     sweep.condemn(found, doomed, "a test")
     sweep.delete(sweep.spare_new(found, doomed), lambda _done, _total: None)
-    sweep.tidy(found)
+    sweep.tidy(found, lambda _done, _total: None)
     return sweep.done
 
 
@@ -320,7 +320,7 @@ def test_two_sweeps_at_once_take_what_one_takes(repository: Repository) -> None:
         sweep.condemn(found, doomed, "a test")
         sweep.delete(sweep.spare_new(found, doomed), lambda _done, _total: None)
     for sweep, found in looks:
-        sweep.tidy(found)
+        sweep.tidy(found, lambda _done, _total: None)
     assert list(repository.versions(APP).list()) == [kept.version]
     assert verified(repository).damages == []
 

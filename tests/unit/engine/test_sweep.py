@@ -480,6 +480,71 @@ def test_a_sweep_that_needs_several_turns_gets_further_in_each(
     assert segments(house) == 0
 
 
+def test_a_sweep_whose_time_ends_while_it_reads_manifests_reads_each_once(
+    house: House, sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "_CHUNK", 3)
+    kept = [version(house, "shared", f"kept {number}") for number in range(20)]
+    end(house, version(house, "shared", "ended"))
+    stored(house, "of nobody")
+    started = sweeps.start(house.application, "somebody", at_once=True)
+    read: list[str] = []
+    with _watching_gets(read):
+        while not house.get(started).state.ended:
+            most = len(read) + 2
+            monkeypatch.setattr(Budget, "over", property(lambda _, most=most: len(read) > most))
+            house.engine.work(house.application)
+            house.clock.advance(31)
+    done = house.get(started)
+    assert (done.state, done.outcome["segments"], done.outcome["versions"]) == (State.SUCCEEDED, 2, 1)
+    assert done.turns >= 6
+    assert done.idle_turns == 0
+    assert sorted(read) == sorted(layout.manifest(house.application, each.version) for each in kept)
+    assert house.repository.operations.parts(house.application, done.id, "manifests") == []
+    assert segments(house) == 22
+
+
+def test_what_was_read_in_an_earlier_turn_counts_only_for_versions_that_exist(
+    house: House, sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "_CHUNK", 2)
+    versions = [version(house, f"content {number}") for number in range(8)]
+    started = sweeps.start(house.application, "somebody", at_once=True)
+    read: list[str] = []
+    with _watching_gets(read):
+        monkeypatch.setattr(Budget, "over", property(lambda _: len(read) > 4))
+        house.engine.work(house.application)
+    assert not house.get(started).state.ended
+    for each in versions[:3]:  # they were read, and end before the next turn
+        end(house, each)
+    late = version(house, "content 0")  # and one of them comes again
+    monkeypatch.setattr(Budget, "over", property(lambda _: False))
+    house.clock.advance(31)
+    house.engine.work(house.application)
+    assert house.get(started).outcome["segments"] == 2
+    names = {each.name for one in (*versions[3:], late) for each in one.everything}
+    assert {
+        each.key.rpartition("/")[2] for each in house.repository.vault.list(layout.segments(house.application))
+    } == names
+
+
+@contextmanager
+def _watching_gets(read: list[str]) -> Iterator[None]:
+    """Every manifest that is read while this is open."""
+    original = MemoryBackend.get
+
+    def get(self: MemoryBackend, key: str) -> Any:
+        if "/versions/" in key and key.endswith(".json"):
+            read.append(key)
+        return original(self, key)
+
+    MemoryBackend.get = get  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        MemoryBackend.get = original  # type: ignore[method-assign]
+
+
 def test_a_hold_stays_although_another_worker_seals_what_was_sealed(house: House, sweeps: Sweeps) -> None:
     """The first one died after the version was there, and somebody held it before the next one came."""
     held: list[str] = []
