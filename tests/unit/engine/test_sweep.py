@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.errors import Conflict, SegmentsGone, StorageRefused
+from chalicelib.domain.errors import Conflict, LeaseLost, SegmentsGone, StorageRefused
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.domain.version import Manifest
 from chalicelib.engine.backup import seal
 from chalicelib.engine.engine import Engine
 from chalicelib.engine.flows import FLOWS
+from chalicelib.engine.lease import Lease
 from chalicelib.engine.running import give_up
 from chalicelib.engine.sweeps import Keeping, Sweeps, sweep_later
 from chalicelib.engine.work import Budget, Next, Step, Work
@@ -31,6 +32,10 @@ GRACE = Keeping(timedelta(hours=4), timedelta(days=90))
 
 @pytest.fixture
 def sweeps(house: House) -> Sweeps:
+    return sweeps_of(house)
+
+
+def sweeps_of(house: House) -> Sweeps:
     """What starts sweeps, on an engine that really does them."""
     house.engine = Engine(house.repository, None, {**house.flows(), **_own()})  # type: ignore[arg-type]
     sweeps = Sweeps(house.repository, house.engine, GRACE)
@@ -145,6 +150,13 @@ def test_what_was_uploaded_for_a_version_that_never_came_goes_too(house: House, 
     }
 
 
+def test_what_was_just_uploaded_stays_until_its_grace_is_over(house: House, sweeps: Sweeps) -> None:
+    stored(house, "x", "y")
+    young = swept(house, sweeps)
+    assert (young.outcome["segments"], young.outcome["waiting"]) == (0, 3)
+    assert _lists(house) == []
+
+
 def test_condemned_before_the_first_deletion(house: House, sweeps: Sweeps) -> None:
     end(house, version(house, "a"))
     deleted: list[tuple[str, bool]] = []
@@ -209,6 +221,42 @@ def test_a_manifest_that_cannot_be_read_stops_the_sweep(house: House, sweeps: Sw
     done = swept(house, sweeps, at_once=True)
     assert (done.state, done.error and done.error.code) == (State.FAILED, "damaged")
     assert segments(house) == 3
+
+
+def test_what_a_newer_release_names_in_members_of_its_own_stays(
+    house: House, sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = stored(house, "a")
+    volume = house.repository.segment_writer(house.application).put("volume", b"of a later release")
+    dump = type(manifest).model_dump
+
+    def with_another_member(self: Manifest, **how: Any) -> dict[str, Any]:
+        return {**dump(self, **how), "volumes": [{"at": volume.name}]}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Manifest, "model_dump", with_another_member)
+        house.repository.versions(house.application).seal(manifest)
+    assert swept(house, sweeps, at_once=True).outcome["segments"] == 0
+    reader = house.repository.segment_reader(house.application)
+    assert reader.get(volume, "volume") == b"of a later release"
+
+
+def test_a_sweeper_that_has_lost_its_lease_deletes_nothing_more(
+    house: House, sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end(house, version(house, "a", "b", "c"))
+    check, lost = Lease.check, list[str]()
+
+    def checked(self: Lease) -> None:
+        if lost:
+            raise LeaseLost("Another worker has the lane.")
+        check(self)
+
+    monkeypatch.setattr(Lease, "check", checked)
+    with _watching_deletes(house, lambda key: lost.append(key) if "/segments/" in key else None):
+        swept(house, sweeps, at_once=True)
+    assert lost != []
+    assert segments(house) == 4
 
 
 def test_what_the_storage_refuses_to_delete_is_told_and_the_rest_goes(house: House, sweeps: Sweeps) -> None:
