@@ -102,7 +102,15 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     # Only in Lambda is there somebody who reads metrics out of the log.
     metrics = Metrics() if settings.lambda_function is not None else None
     ended = metrics.operation_ended if metrics is not None else _nothing
-    engine = Engine(repository, sessions, FLOWS, terms=_terms(settings), turns=turns, ended=ended)
+    engine = Engine(
+        repository,
+        sessions,
+        FLOWS,
+        terms=_terms(settings),
+        turns=turns,
+        ended=ended,
+        tick_seconds=settings.tick_seconds,
+    )
     if settings.queue_url is not None:
         from chalicelib.adapters.queue import SqsQueue, Waker
 

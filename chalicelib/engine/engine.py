@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.operation import Operation, OperationKind, State
+from chalicelib.engine.calling import Caller
 from chalicelib.engine.clusters import Clusters
 from chalicelib.engine.dead_letters import DeadLetters
 from chalicelib.engine.lease import LeaseTerms
@@ -39,6 +40,7 @@ class Engine:
         turns: TurnTerms | None = None,
         nudge: Nudge = lambda _application, _operation, _entry: None,
         ended: Ended = lambda _operation: None,
+        tick_seconds: float = 60.0,
     ) -> None:
         self._repository = repository
         self._flows = flows
@@ -59,6 +61,8 @@ class Engine:
             nudge=self._nudged,
             ended=ended,
         )
+
+        self._caller = Caller(repository.wake, self._nudged, self._stands_alone, tick=tick_seconds)
 
     def _nudged(self, application: str, operation: str, entry: str) -> object:
         return self.nudge(application, operation, entry)  # which may have been set since
@@ -110,21 +114,12 @@ class Engine:
         return len(entries)
 
     def call(self) -> int:
-        """Wake a worker for everything that is due, and do nothing of it here. Returns how many were woken.
+        """Wake workers for what is due, and do nothing of it here (see `calling`). Returns how many were woken."""
+        now = self._repository.now()
+        return self._caller.call(self._repository.wake.due(now), now)
 
-        One for each application and for each entry that says more than "look at the lane"; entries that say only
-        that, and beside another one, are removed.
-        """
-        called: set[str] = set()
-        for entry in self.due():
-            subject = entry.key if entry.payload or entry.reason in self.reasons else entry.application
-            if subject in called:
-                self._repository.wake.remove(entry)
-                continue
-            if self.nudge(entry.application, str(entry.payload.get("operation", "")), entry.key) is False:
-                break  # the queue is down, and each try takes its time; the next look finds the entries again
-            called.add(subject)
-        return len(called)
+    def _stands_alone(self, entry: Entry) -> bool:
+        return bool(entry.payload) or entry.reason in self.reasons
 
     def attend(self, message: WorkMessage, budget: Budget | None = None) -> None:
         """Do what a message of the work queue is about. It may come late, twice, or twice at once: an entry that is
