@@ -1,4 +1,4 @@
-"""What can be done about damaged segments.
+"""What can be done about what is damaged.
 
 Content that was stored again since lies under another name too: its bytes are written over the damaged ones, and
 every version that needs them is whole again. What nobody has any more is condemned: no backup counts on it from now
@@ -22,18 +22,18 @@ MENDED, CONDEMNED = "mended", "condemned"
 def repair(
     repository: Repository, verifier: Verifier, verified: Verified, pause: Callable[[], None] = lambda: None
 ) -> None:
-    """Mend the segments that can be, and condemn the others that are damaged. Each damage then says which."""
+    """Mend what can be, and condemn the other segments that are damaged. Each damage then says which."""
     application, folder = verified.application, layout.segments(verified.application)
-    of_segments = [damage for damage in verified.damages if damage.key.startswith(folder)]
     try:
         reader = repository.segment_reader(application)
     except (Damaged, WrongKey):
         return
+    _replace_lists(repository, verifier, verified)
     left: list[Damage] = []
-    for damage in of_segments:
-        pause()
-        if damage.repair == MENDED:
+    for damage in verified.damages:
+        if not damage.key.startswith(folder) or damage.repair == MENDED:
             continue
+        pause()
         name = _name(damage)
         try:
             mended = damage.unreadable and reader.mend(name, verifier.looked.content_of(name))
@@ -43,10 +43,25 @@ def repair(
             verifier.looked.is_repaired(damage, MENDED)
         else:
             left.append(damage)
-    known = frozenset().union(*(each.names for each in condemned.lists(repository.vault, application)))
-    condemned.condemn(repository.vault, application, {_name(damage) for damage in left} - known, "damaged")
+    if left:
+        known = frozenset().union(*(each.names for each in condemned.lists(repository.vault, application)))
+        condemned.condemn(repository.vault, application, {_name(damage) for damage in left} - known, "damaged")
     for damage in left:
         verifier.looked.is_repaired(damage, CONDEMNED)
+
+
+def _replace_lists(repository: Repository, verifier: Verifier, verified: Verified) -> None:
+    """What stood on a condemned list that cannot be read is among what lies there: so all of that is condemned, and
+    the list, which guards nothing more, goes."""
+    vault, application = repository.vault, verified.application
+    lists = [damage for damage in verified.damages if damage.key.startswith(layout.condemned(application))]
+    if not lists:
+        return
+    names = {listed.key.rpartition("/")[2] for listed in vault.list(layout.segments(application))}
+    condemned.condemn(vault, application, names, "in place of a list that cannot be read")
+    for damage in lists:
+        vault.delete(damage.key)
+        verifier.looked.is_repaired(damage, MENDED)
 
 
 def _name(damage: Damage) -> str:

@@ -10,7 +10,7 @@ versions share is read once. Nothing is changed; to `mending.repair` what was fo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -80,8 +80,9 @@ class Verifier:
         looked = self.looked
         looked.recall()
         self._read_manifests()
-        for problem in self._unreadable_lists():
-            looked.is_damaged(*problem)
+        for error in self._unreadable_lists():
+            told = f"{error.message} No backup succeeds while it is there."
+            looked.is_damaged(str(error.details["key"]), told)
         if quick:
             self._compare_sizes()
         else:
@@ -125,11 +126,8 @@ class Verifier:
         needed = ((segment.name, segment.content, segment.stored) for segment in manifest.everything)
         self.looked.version_needs(version, needed)
 
-    def _unreadable_lists(self) -> Iterator[tuple[str, str]]:
-        try:
-            list(condemned.lists(self._repository.vault, self._application))
-        except Damaged as error:
-            yield str(error.details["key"]), f"{error.message} No backup succeeds while it is there."
+    def _unreadable_lists(self) -> Iterable[Damaged]:
+        return condemned.unreadable(self._repository.vault, self._application)
 
     def _compare_sizes(self) -> None:
         folder = layout.segments(self._application)

@@ -17,7 +17,7 @@ import orjson
 from chalicelib.domain.errors import Damaged
 from chalicelib.domain.ids import ulid
 from chalicelib.store import layout
-from chalicelib.store.backend import Backend
+from chalicelib.store.backend import Backend, Listed
 from chalicelib.store.once import write_once
 
 #: Names in one list: about 1 MB.
@@ -36,15 +36,30 @@ class CondemnedList:
 def lists(backend: Backend, application: str) -> Iterator[CondemnedList]:
     """Every list of an application. `Damaged` names one that cannot be read: what is on it is not known."""
     for listed in backend.list(layout.condemned(application)):
-        blob = backend.get(listed.key)
-        if blob is None:
-            continue  # a sweep that is through with it removes it
+        found = _read(backend, listed)
+        if found is not None:
+            yield found
+
+
+def unreadable(backend: Backend, application: str) -> Iterator[Damaged]:
+    """What is wrong with each list that cannot be read."""
+    for listed in backend.list(layout.condemned(application)):
         try:
-            keys = orjson.loads(blob.data)["keys"]
-            names = frozenset(str(key).rpartition("/")[2] for key in keys)
-        except (ValueError, KeyError, TypeError) as error:
-            raise Damaged(f"The list `{listed.key}` cannot be read.", details={"key": listed.key}) from error
-        yield CondemnedList(listed.key, listed.modified, names)
+            _read(backend, listed)
+        except Damaged as error:
+            yield error
+
+
+def _read(backend: Backend, listed: Listed) -> CondemnedList | None:
+    blob = backend.get(listed.key)
+    if blob is None:
+        return None  # a sweep that is through with it removes it
+    try:
+        keys = orjson.loads(blob.data)["keys"]
+        names = frozenset(str(key).rpartition("/")[2] for key in keys)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"The list `{listed.key}` cannot be read.", details={"key": listed.key}) from error
+    return CondemnedList(listed.key, listed.modified, names)
 
 
 def keys(backend: Backend, application: str) -> frozenset[str]:

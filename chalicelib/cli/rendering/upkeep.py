@@ -46,17 +46,20 @@ def _verdict(damages: Sequence[Json]) -> tuple[str, str]:
 def _damage_lines(damage: Json) -> Iterator[Text]:
     yield Text(f"  {damage['key']}", style="yellow" if damage["repair"] == "mended" else "red")
     said = damage["message"].replace(f" `{damage['key']}`", "")
-    yield Text(f"    {printable(said)}{_REPAIRS.get(damage['repair'], '')}")
+    yield Text(f"    {printable(said)}{_repaired(damage)}")
     if damage["versions"]:
         yield Text(f"    versions: {_some(damage['versions'])}")
     if damage["objects"]:
         yield Text(f"    objects: {_some(damage['objects'])}")
 
 
-_REPAIRS = {
-    "mended": " It is whole again: another copy had its content.",
-    "condemned": " No other copy has its content; the next backup that meets it stores it again.",
-}
+def _repaired(damage: Json) -> str:
+    if damage["repair"] == "condemned":
+        return " No other copy has its content; the next backup that meets it stores it again."
+    if damage["repair"] == "mended":
+        is_list = "/condemned/" in damage["key"]
+        return " It was replaced." if is_list else " It is whole again: another copy had its content."
+    return ""
 
 
 def _some(names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from chalicelib.domain.errors import SegmentsGone
+from chalicelib.domain.errors import Damaged, SegmentsGone
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.version import Manifest
@@ -193,6 +193,25 @@ def test_what_was_damaged_unnoticed_is_in_the_next_version_too_and_once_condemne
 
 
 @anywhere
+def test_a_list_that_cannot_be_read_gives_way_to_one_of_everything_that_is_there(
+    repository: Repository, place: Place
+) -> None:
+    """Whatever stood on it, nobody counts on it from now on; and what versions need stays."""
+    version = sealed(repository, A=1)
+    condemned.condemn(repository.vault, APP, [version.segments[0].name], "a test")
+    (key,) = condemned.keys(repository.vault, APP)
+    cut(place, key)
+    with pytest.raises(Damaged):
+        sealed(repository, A=1)
+    assert repaired(repository) == {key: "mended"}
+    later = sealed(repository, A=1)
+    names, before = ({each.name for each in one.everything} for one in (later, version))
+    assert names.isdisjoint(before)
+    assert swept(repository).segments == 0
+    assert verified(repository).damages == []
+
+
+@anywhere
 def test_a_segment_that_is_gone_is_never_put_back_under_its_name(repository: Repository) -> None:
     """A name that is used twice could be one that a sweeper is about to delete."""
     damaged = sealed(repository, A=1)
@@ -269,7 +288,7 @@ def test_what_ends_and_is_swept_while_it_is_verified_is_no_damage(
     kept = sealed(repository, A=2)
     lost = layout.segment(APP, kept.segments[0].name)
 
-    def meanwhile(_: Verifier) -> list[tuple[str, str]]:
+    def meanwhile(_: Verifier) -> list[Damaged]:
         """The manifests are read, the segments not yet."""
         repository.end_version(APP, gone.version, "somebody", "asked for")
         assert swept(repository).segments == 2
