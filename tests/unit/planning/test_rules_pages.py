@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PAGES = ("capture-rules.md", "restore-rules.md")
-PLACES = (*ROOT.glob("tests/unit/planning/test_*.py"), *ROOT.glob("tests/cluster/test_*.py"))
+FOLDERS = ("unit/planning", "unit/engine", "cluster")
+PLACES = [file for folder in FOLDERS for file in ROOT.glob(f"tests/{folder}/test_*.py")]
 TESTS = {name for place in PLACES for name in re.findall(r"^def (test_\w+)", place.read_text(), re.MULTILINE)}
 
 
