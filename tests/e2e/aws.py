@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +47,27 @@ class Stack:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
         return sum(int(found[name]) for name in names)
+
+    @contextmanager
+    def impatient(self, receives: int) -> Iterator[None]:
+        """SQS shows a message of the work queue again after a second, so often, and then redrives it by itself. What
+        is sent meanwhile arrives two seconds late, unless it says otherwise."""
+        sqs, queue = self.client("sqs"), self.made.work_queue
+        names = ["VisibilityTimeout", "DelaySeconds", "RedrivePolicy"]
+        usual = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        redrive = {**json.loads(usual["RedrivePolicy"]), "maxReceiveCount": receives}
+        short = {"VisibilityTimeout": "1", "DelaySeconds": "2", "RedrivePolicy": json.dumps(redrive)}
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=short)
+        try:
+            # Who asks for a message at this very moment gets it for as long as it was: let this be one of no account.
+            sqs.send_message(QueueUrl=queue, MessageBody="{}", DelaySeconds=0)
+            end = time.monotonic() + 30
+            while self.waiting(queue):
+                assert time.monotonic() < end, "nobody takes messages"
+                time.sleep(0.02)
+            yield
+        finally:
+            sqs.set_queue_attributes(QueueUrl=queue, Attributes=usual)
 
     @contextmanager
     def serving(

@@ -1,4 +1,4 @@
-"""A signed request is put into the bucket, S3 tells a queue of it, and that queue's handler has it carried out."""
+"""What queues are told: of signed requests that are put into the bucket, and of work that no worker can do."""
 
 from __future__ import annotations
 
@@ -109,3 +109,32 @@ def test_a_signed_request_restores_once_and_a_copy_or_a_forgery_touches_nothing(
     operations = service.done("GET", f"/operation?appId={application}")["items"]
     assert [each["id"] for each in operations if each["kind"] == "restore"] == [said["operation"]]
     assert inbox.stack.waiting(inbox.stack.made.last_dead_letters) == 0
+
+
+def test_work_that_no_worker_can_do_is_redriven_by_sqs_itself_and_then_looked_into(
+    inbox: Inbox, control_plane: Access, control_namespace: str
+) -> None:
+    service, stack, sqs, s3 = inbox.service, inbox.stack, inbox.stack.client("sqs"), inbox.stack.client("s3")
+    shop.deploy(control_plane, control_namespace)
+    body = {"name": control_namespace, "namespace": control_namespace}
+    application = service.done("POST", "/app", body)["id"]
+    made = service.finished("POST", "/app/backup", {"id": application})
+    document = {"Bucket": stack.made.bucket, "Key": f"control/apps/{application}/app.json"}
+    sound = s3.get_object(**document)["Body"].read()
+
+    with stack.impatient(receives=2):
+        path = f"/version/restoreVersion?versionId={made['outcome']['version']}"
+        plan = service.ask("PUT", path, {"dryRun": True}).json["id"]
+        s3.put_object(**document, Body=b"spoiled")  # before the first message arrives: each of its workers fails
+        message = json.dumps({"application": application, "operation": plan})
+        for _ in range(3):
+            sqs.send_message(QueueUrl=stack.made.work_queue, MessageBody=message, DelaySeconds=0)
+        ended = service.ended(plan)
+    s3.put_object(**document, Body=sound)
+
+    # Nobody but SQS puts anything into the queue of dead letters, and nobody but its reader counts them.
+    assert (ended["state"], ended["attempts"]) == ("failed", 0)
+    assert "3 messages about it came to nothing" in ended["error"]["message"]
+    assert service.log.count("not done, it comes again") >= 6
+    assert [stack.waiting(queue) for queue in (stack.made.dead_letters, stack.made.last_dead_letters)] == [0, 0]
+    assert service.finished("POST", "/app/backup", {"id": application})["state"] == "succeeded"
