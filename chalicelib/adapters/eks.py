@@ -11,6 +11,7 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.adapters.clients import Patience
 from chalicelib.domain.errors import ClusterNotConfigured, ClusterUnreachable
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ SECONDS = 14 * 60.0
 #: In the URL, what the signature allows at most. Clusters want to see it and count by the time of signing.
 _EXPIRES = 60
 
-_CONNECT, _ANSWER, _TRIES = 2.0, 4.0, 2
+_PATIENCE = Patience(connect=2.0, answer=4.0, tries=2)
 #: Answers that are not the asker's fault, beside 5xx.
 _PASSING = {"Throttling", "ThrottlingException", "ServerException", "ServiceUnavailableException"}
 
@@ -121,13 +122,6 @@ class Eks:
             known = self._made.get((service, cluster.region))
             if known is not None and credentials is None:
                 return known
-            from botocore.config import Config
-
-            config = Config(
-                connect_timeout=_CONNECT,
-                read_timeout=_ANSWER,
-                retries={"mode": "standard", "total_max_attempts": _TRIES},
-            )
             given = {}
             if credentials is not None:
                 given = {
@@ -135,7 +129,9 @@ class Eks:
                     "aws_secret_access_key": credentials.secret_key,
                     "aws_session_token": credentials.token,
                 }
-            client = self._session.create_client(service, region_name=cluster.region, config=config, **given)
+            client = self._session.create_client(
+                service, region_name=cluster.region, config=_PATIENCE.config(), **given
+            )
             if credentials is None:
                 self._made[(service, cluster.region)] = client
             return client

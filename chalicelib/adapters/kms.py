@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import threading
 from typing import Any
 
+from chalicelib.adapters.clients import Client, Patience
 from chalicelib.domain.errors import StorageUnavailable, WrongKey
 
 #: What `kms:EncryptionContext:…` conditions of policies and the key's own policy name.
 CONTEXT = {"application": "mainstay", "purpose": "root-key"}
 
-#: Seconds to connect and to answer, and tries: a lease must not run out meanwhile.
-_CONNECT, _ANSWER, _TRIES = 2.0, 4.0, 3
+#: A lease must not run out meanwhile.
+_PATIENCE = Patience(connect=2.0, answer=4.0, tries=3)
 #: Answers that asking again can change, beside 5xx.
 _PASSING = {"ThrottlingException", "LimitExceededException", "DependencyTimeoutException", "KMSInternalException"}
 
@@ -32,8 +32,7 @@ class KmsKey:
 
     def __init__(self, key: str) -> None:
         self._key = key
-        self._connecting = threading.Lock()
-        self._connected: Any = None
+        self._client = Client("kms", _PATIENCE, _region(key))
 
     def __repr__(self) -> str:
         return f"KmsKey({self._key!r})"
@@ -72,22 +71,6 @@ class KmsKey:
         except BotoCoreError as error:
             raise WrongKey(f"KMS cannot be asked with {self._key}: {error}") from error
         return answer
-
-    def _client(self) -> Any:
-        with self._connecting:
-            if self._connected is None:
-                import boto3
-                from botocore.config import Config
-
-                config = Config(
-                    connect_timeout=_CONNECT,
-                    read_timeout=_ANSWER,
-                    retries={"mode": "standard", "total_max_attempts": _TRIES},
-                )
-                session = boto3.session.Session()
-                region = _region(self._key) or session.region_name or "us-east-1"
-                self._connected = session.client("kms", region_name=region, config=config)
-            return self._connected
 
 
 def _region(key: str) -> str:

@@ -9,11 +9,11 @@ fails is told and counted, and whoever was about to wake somebody goes on.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from chalicelib.adapters.clients import Client, Patience
 from chalicelib.domain.errors import QueueUnavailable
 from chalicelib.domain.message import WorkMessage
 
@@ -49,9 +49,7 @@ class SqsQueue:
 
     def __init__(self, url: str, patience: float = _ANSWER) -> None:
         self.url = url
-        self._patience = patience
-        self._connecting = threading.Lock()
-        self._connected: Any = None
+        self._client = Client("sqs", Patience(_CONNECT, patience, _TRIES))
 
     def send(self, message: WorkMessage) -> None:
         """Put a message into the queue, or raise `QueueUnavailable`."""
@@ -102,21 +100,6 @@ class SqsQueue:
                 f"SQS gave no answer to {request}: {reason}.", details={"queue": self.url}
             ) from error
         return answer
-
-    def _client(self) -> Any:
-        with self._connecting:
-            if self._connected is None:
-                import boto3
-                from botocore.config import Config
-
-                config = Config(
-                    connect_timeout=_CONNECT,
-                    read_timeout=self._patience,
-                    retries={"mode": "standard", "total_max_attempts": _TRIES},
-                )
-                # A session of its own: boto3's default one is not safe to share between threads.
-                self._connected = boto3.session.Session().client("sqs", config=config)
-            return self._connected
 
 
 class Waker:

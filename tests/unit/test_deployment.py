@@ -54,6 +54,13 @@ def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 # ── rights ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_functions_that_may_be_in_a_vpc_are_those_with_a_proxy() -> None:
+    found = functions(packaged_template("dev"))
+    within = {name for name, each in found.items() if "VpcConfig" in each}
+    assert {name for name, each in found.items() if "HTTPS_PROXY" in str(each.get("Environment"))} == within
+    assert within == {"APIHandler", "Work"}
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_function_has_a_role_and_a_policy_of_its_own(stage: str) -> None:
     template = packaged_template(stage)

@@ -101,7 +101,7 @@ def test_answers_of_kms_are_told_apart_by_what_can_be_done(
     arn: str, kms: Any, code: str, status: int, error: type[Exception], words: str
 ) -> None:
     key, wrapping = KmsKey(arn), KmsKey(arn).wrap(KEY)
-    key._connected = kms
+    key._client._made = kms
     with Stubber(kms) as answers:
         answers.add_client_error("decrypt", code, http_status_code=status)
         with pytest.raises(error, match=words):
