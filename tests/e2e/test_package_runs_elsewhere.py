@@ -101,6 +101,9 @@ def account(localstack: LocalStack, tmp_path_factory: pytest.TempPathFactory) ->
         "MAINSTAY_ADMIN_TOKEN_SHA256": hashlib.sha256(token.encode()).hexdigest(),
         "POWERTOOLS_SERVICE_NAME": stack.name,
         "POWERTOOLS_METRICS_NAMESPACE": "Mainstay",
+        # As the template leaves them where no proxy is named.
+        "HTTPS_PROXY": "",
+        "NO_PROXY": "",
     }
     deployed = Deployed(make_package(), tmp_path_factory.mktemp("elsewhere"), values, localstack.environment)
     with pytest.MonkeyPatch.context() as patch, deployed.stack:
