@@ -18,6 +18,7 @@ from chalicelib.engine.wanted import Wanted
 from chalicelib.planning.context import PlanContext
 from chalicelib.planning.elsewhere import Carrier, Destination
 from chalicelib.planning.rewrite import Rewrites
+from chalicelib.planning.sayings import named
 from chalicelib.planning.unknown_fields import Schemas
 from chalicelib.planning.versions import Served
 from chalicelib.store.repository import Repository
@@ -154,19 +155,14 @@ def _acting(plan: Plan, carrier: Carrier) -> Iterator[str]:
     running = [str(key) for key in written if carrier.acting.get(key) is False]
     if waiting:
         yield (
-            f"Suspended, so that nothing happens twice: {_some(waiting)}. They do nothing until somebody has them go "
-            "on; with `suspend: false` they are restored as they were."
+            f"Suspended, so that nothing happens twice: {named(waiting, _MOST_NAMED)}. They do nothing until "
+            "somebody has them go on; with `suspend: false` they are restored as they were."
         )
     if running and carrier.destination.elsewhere:
         yield (
-            f"These begin by themselves, and do so where the original is as well: {_some(running)}. "
+            f"These begin by themselves, and do so where the original is as well: {named(running, _MOST_NAMED)}. "
             "With `suspend: true` they wait."
         )
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"{', '.join(names[:_MOST_NAMED])}{more}"
 
 
 def _not_served(plan: Plan) -> Iterator[str]:

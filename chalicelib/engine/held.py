@@ -17,6 +17,7 @@ from chalicelib.engine.dependents import RowsOnly
 from chalicelib.engine.reading import read
 from chalicelib.engine.volumes import CLAIM, Volumes
 from chalicelib.planning.capture_rules import implied
+from chalicelib.planning.sayings import named
 from chalicelib.planning.selection import Selection
 
 _ENDED = frozenset({"Succeeded", "Failed"})
@@ -92,9 +93,8 @@ def _told(lost: Iterable[str]) -> str:
     left = sorted(lost)
     if not left:
         return ""
-    more = f" and {len(left) - 5} more" if len(left) > 5 else ""
     return (
-        f"With it these would be lost: {', '.join(left[:5])}{more}. Delete them first, or have the restore "
+        f"With it these would be lost: {named(left)}. Delete them first, or have the restore "
         "delete them (consent to their kind), then restore again."
     )
 

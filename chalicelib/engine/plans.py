@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.plan import Action, Plan, ResultRow
@@ -52,11 +53,6 @@ def read_result(
     fence = found.checkpoint.get("resultFence")
     if fence is None:
         return []
-    rows = []
     name = str(found.checkpoint["resultName"])
-    for number, line in enumerate(repository.operations.read_lines(application, operation, name, fence=fence)):
-        if number >= offset + limit:
-            break
-        if number >= offset:
-            rows.append(ResultRow.model_validate_json(line))
-    return rows
+    lines = repository.operations.read_lines(application, operation, name, fence=fence)
+    return [ResultRow.model_validate_json(line) for line in islice(lines, offset, offset + limit)]

@@ -16,6 +16,7 @@ from chalicelib.domain.errors import Conflict
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Action, Plan
 from chalicelib.planning.normalise import digest
+from chalicelib.planning.sayings import named
 
 #: Sections of the document that decide what a plan does.
 _SECTIONS = ("rewrite", "storage_classes", "suspend", "protect", "order")
@@ -36,11 +37,9 @@ def refuse_if_stale(saved: Plan, now: Plan) -> None:
     moved = sorted(key for key in was.keys() | now_is.keys() if was.get(key) != now_is.get(key))
     if not moved:
         return
-    named = ", ".join(str(key) for key in moved[:10])
-    more = f" and {len(moved) - 10} more" if len(moved) > 10 else ""
     changed = [name for name, said in sorted(saved.rests_on.items()) if now.rests_on.get(name) != said]
     document = f" The document's {_listed(changed)} changed since." if changed else ""
-    objects = f"{len(moved)} objects moved ({named}{more})"
+    objects = f"{len(moved)} objects moved ({named(moved, 10)})"
     raise Conflict(
         f"The plan is stale: since it was made, {objects}.{document} Make a new plan.",
         details={"moved": [str(key) for key in moved[:1000]], **({"document": changed} if changed else {})},

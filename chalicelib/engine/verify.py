@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any
 
 import orjson
@@ -128,12 +128,10 @@ def read_damages(repository: Repository, application: str, operation: str, start
     fence = found.checkpoint.get("damagesFence")
     if fence is None:
         raise Conflict(f"What is damaged is not known (yet): {operation} is {found.state}.")
-    rows = []
     lines = repository.operations.read_lines(application, operation, _PART, fence=int(fence))
-    for number, line in enumerate(lines):
-        if number >= start + limit:
-            break
-        if number >= start:
-            told = orjson.loads(line)
-            rows.append(DamageRow(**{**told, "versions": tuple(told["versions"]), "objects": tuple(told["objects"])}))
-    return rows
+    return [_row(line) for line in islice(lines, start, start + limit)]
+
+
+def _row(line: bytes) -> DamageRow:
+    told = orjson.loads(line)
+    return DamageRow(**{**told, "versions": tuple(told["versions"]), "objects": tuple(told["objects"])})

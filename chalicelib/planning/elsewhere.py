@@ -21,8 +21,9 @@ from chalicelib.domain.document.state import Scope
 from chalicelib.domain.objects import Body, ObjectKey, key_of
 from chalicelib.domain.version import Gap
 from chalicelib.planning import namespaces, services, suspend
-from chalicelib.planning.pod_specs import POD_SPECS
+from chalicelib.planning.pod_specs import POD_SPECS, pod_spec_of
 from chalicelib.planning.rewrite import Rewrites
+from chalicelib.planning.sayings import named
 from chalicelib.planning.versions import CannotConvert, convert
 
 _NAMESPACE = ("", "Namespace")
@@ -39,8 +40,6 @@ _WITH_HOSTS = frozenset(
 )
 #: The type of the Secrets in which Helm keeps its releases.
 _HELM_RECORD = "helm.sh/release.v1"
-#: Places named in one warning.
-_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +327,7 @@ class Carrier:
     def warnings(self) -> Iterable[str]:
         """What to know before agreeing to it, in sentences."""
         for what, places in self._places.items():
-            more = f" and {len(places) - _MOST_NAMED} more" if len(places) > _MOST_NAMED else ""
-            yield f"{what}: {', '.join(places[:_MOST_NAMED])}{more}."
+            yield f"{what}: {named(places)}."
         yield from self.rewrites.unmet
 
 
@@ -341,10 +339,7 @@ def _templates(body: Body, kind: tuple[str, str]) -> Iterable[dict[str, Any]]:
     """The templates of claims in a workload."""
     if kind == ("apps", "StatefulSet"):
         yield from (body.get("spec") or {}).get("volumeClaimTemplates") or ()
-    place: Any = body if kind in POD_SPECS else None
-    for member in POD_SPECS.get(kind, "").split("."):
-        place = (place or {}).get(member)
-    for volume in (place or {}).get("volumes") or ():
+    for volume in (pod_spec_of(body) or {}).get("volumes") or ():
         template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
         if template:
             yield template

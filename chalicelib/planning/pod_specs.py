@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.domain.objects import Body, key_of
 
 #: (group, kind) → members on the way to it, separated by dots.
 POD_SPECS: Mapping[tuple[str, str], str] = {
@@ -16,3 +19,14 @@ POD_SPECS: Mapping[tuple[str, str], str] = {
     ("batch", "CronJob"): "spec.jobTemplate.spec.template.spec",
     ("batch", "Job"): "spec.template.spec",
 }
+
+
+def pod_spec_of(body: Body) -> dict[str, Any] | None:
+    """The spec of the pods that an object makes, or of the pod itself; `None` for what makes none."""
+    place = POD_SPECS.get(key_of(body)[:2])
+    if place is None:
+        return None
+    found: Any = body
+    for member in place.split("."):
+        found = found.get(member) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
-from chalicelib.planning.pod_specs import POD_SPECS
+from chalicelib.planning.pod_specs import POD_SPECS, pod_spec_of
 
 _Kind = tuple[str, str]
 
@@ -234,12 +234,10 @@ def references_of(body: Body, resource: Resource) -> Iterator[Reference]:
 
 def account_of(body: Body) -> ObjectKey | None:
     """The ServiceAccount as which the pods of an object run; `None` for what makes no pods."""
-    key = key_of(body)
-    place = POD_SPECS.get((key.group, key.kind))
-    spec = next(_at(body, place.split(".")), None) if place else None
-    if not isinstance(spec, dict):
+    spec = pod_spec_of(body)
+    if spec is None:
         return None
-    return ObjectKey(*ACCOUNT, key.namespace, str(spec.get("serviceAccountName") or "default"))
+    return ObjectKey(*ACCOUNT, key_of(body).namespace, str(spec.get("serviceAccountName") or "default"))
 
 
 def _reaches_for_a_secret(target: ObjectKey, kind: _Kind, key: ObjectKey) -> bool:

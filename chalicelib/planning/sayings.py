@@ -1,4 +1,4 @@
-"""What a plan says about objects that it leaves alone."""
+"""What a plan says about objects: those that it leaves alone, and how many are named."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def left_alone(left: Mapping[str, Sequence[ObjectKey]]) -> Iterator[str]:
     for reason, sentence in _WARNINGS.items():
         keys = sorted(left.get(reason, ()))
         if keys:
-            yield sentence.format(objects=_named(keys), kinds=", ".join(sorted({f"`{key.kind}`" for key in keys})))
+            yield sentence.format(objects=named(keys), kinds=", ".join(sorted({f"`{key.kind}`" for key in keys})))
 
 
-def _named(keys: list[ObjectKey]) -> str:
-    shown = ", ".join(str(key) for key in keys[:5])
-    return f"{shown} and {len(keys) - 5} more" if len(keys) > 5 else shown
+def named(things: Sequence[object], most: int = 5) -> str:
+    """The first `most` of them by what they are called, and how many more there are."""
+    shown = ", ".join(str(each) for each in things[:most])
+    return f"{shown} and {len(things) - most} more" if len(things) > most else shown

@@ -30,7 +30,7 @@ from chalicelib.services.models.clusters import (
 )
 from chalicelib.services.models.shapes import Gone, PageQuery
 from chalicelib.services.refusals import invalid
-from chalicelib.services.registration import DEFAULT, Registration, look_client
+from chalicelib.services.registration import DEFAULT, Registration, client_for_a_look
 
 if TYPE_CHECKING:
     from chalicelib.cluster.client import Client
@@ -98,11 +98,8 @@ class RegisteredClusters:
     def status(self, asker: Asker, query: ClusterQuery) -> ClusterStatusView:
         """How a cluster is now, within 5 s. `ClusterNotConfigured` if there is none, `ClusterDead` if it is dead."""
         record = self.find(asker, query.cluster)
-        client = look_client(self._sessions.connection_of(record), record.connections)
-        try:
+        with client_for_a_look(self._sessions.connection_of(record), record.connections) as client:
             seen, uid = _status(record, client)
-        finally:
-            client.transport.close()
         seen = seen.model_copy(update={"warnings": [*seen.warnings, *self._registration.recognised(record, uid)]})
         if not seen.reachable:
             details = seen.model_dump(mode="json", by_alias=True)

@@ -169,8 +169,8 @@ class Operations:
         found = self.find(operation)
         start = paging.offset(query.next)
         rows = read_result(self._repository, found.application, found.id, start, query.limit + 1)
-        following = paging.cursor(str(start + query.limit)) if len(rows) > query.limit else None
-        return ResultPage(items=rows[: query.limit], next=following)
+        page, following = paging.numbered(rows, start, query.limit)
+        return ResultPage(items=page, next=following)
 
     def undo(self, asker: Asker, operation: str) -> OperationView:
         """Start to put back what a restore (or an undo) changed."""

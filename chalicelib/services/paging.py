@@ -40,6 +40,11 @@ def offset(next_: str | None) -> int:
     return int(text)
 
 
+def numbered(rows: list[Item], start: int, limit: int) -> tuple[list[Item], str | None]:
+    """Of `limit + 1` rows, read from number `start` on, those of the page, and the cursor of the one after it."""
+    return rows[:limit], cursor(str(start + limit)) if len(rows) > limit else None
+
+
 def take(items: Iterable[Item], limit: int, key: Callable[[Item], str]) -> tuple[list[Item], str | None]:
     """The first `limit` items, and the cursor of the page after them if there is one more."""
     page: list[Item] = []

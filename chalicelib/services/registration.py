@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.application import ClusterRecord, EksCluster
@@ -200,11 +201,8 @@ class Registration:
         if other.uid:
             return other
         try:
-            client = look_client(self._sessions.connection_of(other), other.connections)
-            try:
+            with client_for_a_look(self._sessions.connection_of(other), other.connections) as client:
                 uid = within(lambda: _identity(client), other.name)
-            finally:
-                client.transport.close()
         except MainstayError:
             return other
         return self.remember(other, uid)
@@ -240,11 +238,16 @@ def _in_a_pod() -> bool:
     return not own and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
 
 
-def look_client(connection: Connection, connections: int) -> Client:
-    """A client for a look: its retries end with the look's time."""
+@contextmanager
+def client_for_a_look(connection: Connection, connections: int) -> Iterator[Client]:
+    """A client whose retries end with a look's time, closed at the end."""
     from chalicelib.cluster.client import Client
 
-    return Client(connection, connections, patience=MOST_SECONDS)
+    client = Client(connection, connections, patience=MOST_SECONDS)
+    try:
+        yield client
+    finally:
+        client.transport.close()
 
 
 def _identity(client: Client) -> str:
@@ -272,11 +275,8 @@ def _identity_tried(field: str, connection: Connection, connections: int) -> str
     from chalicelib.cluster.status import check
 
     try:
-        client = look_client(connection, connections)
-        try:
+        with client_for_a_look(connection, connections) as client:
             seen = within(lambda: check(client, seconds=MOST_SECONDS - 0.5), connection.server)
-        finally:
-            client.transport.close()
     except ClusterError as error:
         raise invalid(field, error.message.rstrip("."), "nothing was stored") from error
     if seen["error"] or not seen["reachable"]:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.errors import Forbidden, Malformed, NotFound
+from chalicelib.domain.errors import Forbidden
 from chalicelib.domain.ids import new_id, parse_id
 from chalicelib.domain.request_key import RequestKey, Scope
 from chalicelib.services import naming
@@ -61,24 +61,21 @@ class RequestKeys:
     def _ids(self, applications: Sequence[str]) -> tuple[str, ...]:
         found: dict[str, None] = {}
         for number, named in enumerate(applications):
-            identifier = naming.application_id(self._repository, named)
-            if identifier is None or self._name_of(identifier) is None:
+            application = naming.living(self._repository, naming.application_id(self._repository, named))
+            if application is None:
                 told = f"there is no application {named!r}"
                 raise invalid(f"applications.{number}", told, "register it first, or correct the name")
-            found[identifier] = None
+            found[application.id] = None
         return tuple(found)
 
-    def _name_of(self, application: str) -> str | None:
-        """The name of an application that is there."""
-        try:
-            found = self._repository.applications.get(parse_id(application, "app"))
-        except (NotFound, Malformed):
-            return None
-        return None if found.status == "deleted" else found.name
+    def _named(self, application: str) -> ApplicationNamed:
+        """An application as it is called now; without a name if it is no more."""
+        found = naming.living(self._repository, application)
+        return ApplicationNamed(id=application, name="" if found is None else found.name)
 
     def _view(self, key: RequestKey) -> RequestKeyView:
         scope = key.scope
-        named = [ApplicationNamed(id=each, name=self._name_of(each) or "") for each in scope.applications or ()]
+        named = [self._named(each) for each in scope.applications or ()]
         return RequestKeyView(
             id=key.id,
             name=key.name,

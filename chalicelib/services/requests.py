@@ -197,11 +197,8 @@ class Requests:
         found = naming.application_id(self._repository, named)
         if not signer.scope.covers(found):
             raise OutsideScope(f"The key of this request is not for {named[:100]!r}.")
-        try:
-            application = None if found is None else self._repository.applications.get(parse_id(found, "app"))
-        except (NotFound, Malformed):
-            application = None
-        if application is None or application.status == "deleted":
+        application = naming.living(self._repository, found)
+        if application is None:
             raise NotFound(f"There is no application {named[:100]!r}.")
         return application.id
 

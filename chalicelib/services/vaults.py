@@ -90,8 +90,8 @@ class Vaults:
             raise NotFound(f"A {found.kind} looks for no damage.")
         start = paging.offset(query.next)
         rows = read_damages(self._repository, found.application, found.id, start, query.limit + 1)
-        following = paging.cursor(str(start + query.limit)) if len(rows) > query.limit else None
-        return DamagePage(items=[DamageView(**asdict(row)) for row in rows[: query.limit]], next=following)
+        page, following = paging.numbered(rows, start, query.limit)
+        return DamagePage(items=[DamageView(**asdict(row)) for row in page], next=following)
 
 
 def size_view(name: str, size: VaultSize) -> VaultSizeView:

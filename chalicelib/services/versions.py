@@ -42,6 +42,19 @@ if TYPE_CHECKING:
     from chalicelib.services.operations import Operations, Origin
     from chalicelib.store.repository import Repository
 
+#: What a saved plan decides of a restore: nobody says it again, and the restore takes it over.
+_DECIDED_BY_PLAN = (
+    "mode",
+    "only",
+    "consent",
+    "shared",
+    "namespace",
+    "namespaces",
+    "cluster",
+    "storage_classes",
+    "suspend",
+)
+
 #: Manifests read at the same time, and in one go; and versions whose manifests stay known.
 _AT_ONCE = 8
 _CHUNK = 32
@@ -113,11 +126,10 @@ class Versions:
     def _planned(self, manifest: Manifest, request: RestoreRequest) -> dict[str, Any]:
         """The arguments of the plan that is to be applied: it decides mode, consent and selection."""
         assert request.plan is not None  # noqa: S101 - the caller has looked
-        for name in ("mode", "only", "consent", "shared", "namespace", "namespaces", "cluster", "storage_classes"):
-            if getattr(request, name):
+        said = request.model_dump(exclude_defaults=True)
+        for name in _DECIDED_BY_PLAN:
+            if said.get(name, "") != "":
                 raise invalid(to_camel(name), "the plan decides this", "make another plan, or leave it out")
-        if request.suspend is not None:
-            raise invalid("suspend", "the plan decides this", "make another plan, or leave it out")
         planned = self._operations.find(request.plan)
         if planned.kind is not OperationKind.PLAN or planned.application != manifest.application:
             raise invalid("plan", f"{request.plan} is no plan of this application", "make one with `dryRun`")
@@ -125,11 +137,8 @@ class Versions:
             raise invalid("plan", f"it is a plan for {planned.arguments.get('version')}", "restore that version")
         if planned.state is not State.SUCCEEDED:
             raise Conflict(f"The plan {request.plan} cannot be applied: it is {planned.state}.")
-        names = ("mode", "consent", "only", "shared", "namespaces", "cluster", "storageClasses")
-        decided = _given(**{name: planned.arguments.get(name) for name in names})
-        if "suspend" in planned.arguments:
-            decided["suspend"] = planned.arguments["suspend"]
-        return {"plan": request.plan, **decided}
+        decided = {to_camel(name) for name in _DECIDED_BY_PLAN}
+        return {"plan": request.plan, **{name: it for name, it in planned.arguments.items() if name in decided}}
 
     def _with_kinds(self, manifest: Manifest, request: RestoreRequest) -> RestoreRequest:
         """The request with its kinds as the planner reads them; `Invalid` for those that nobody knows."""
