@@ -14,13 +14,9 @@ undone too.
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.domain.errors import (
-    Cancelled,
-    ClusterError,
     ClusterUnreachable,
     Conflict,
     Interrupted,
@@ -28,114 +24,22 @@ from chalicelib.domain.errors import (
     MainstayError,
     StorageUnavailable,
 )
-from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.operation import OperationKind, State
 from chalicelib.domain.plan import Plan, Verb
-from chalicelib.engine import health, results, safety
-from chalicelib.engine.apply import Applied, apply
-from chalicelib.engine.carrying import speak_as_kept, wanted_of
-from chalicelib.engine.ledger import Ledger, read_entries, state_of
-from chalicelib.engine.live import read_objects
+from chalicelib.engine import health, results, rollback, safety
+from chalicelib.engine.asked import Options, target_of, written_by
+from chalicelib.engine.carrying import speak_as_kept
+from chalicelib.engine.execution import carry_out, outcome_of, settle_volumes
+from chalicelib.engine.ledger import read_entries, state_of
 from chalicelib.engine.original import recognise
-from chalicelib.engine.planner import Target, context_of, make
+from chalicelib.engine.planner import make
 from chalicelib.engine.plans import read_plan_of, store_plan
 from chalicelib.engine.stale import refuse_if_stale
-from chalicelib.engine.volumes import settle_all
 from chalicelib.engine.work import Finish, Flow, Next, Step, Work
-from chalicelib.engine.writes import Writer
-from chalicelib.planning.elsewhere import Destination
 
-_CONNECTIONS = 16
 #: Reasons of a plan to leave an object as it is although the restore was to bring it back. What was agreed upon (a
 #: mode, protection) or decided by the version's own rules is none.
 _NOT_DONE = frozenset({"refused", "unread", "not-served", "incomplete", "in-use"})
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a restore was asked to do, with the document's word where the request is silent."""
-
-    version: str
-    mode: str
-    safety: str
-    on_failure: str
-    consent: frozenset[str]
-    only: tuple[str, ...]
-    shared: bool
-    saved_plan: str | None
-
-    @classmethod
-    def of(cls, work: Work) -> Options:
-        """From the operation's arguments and the application's document."""
-        arguments, said = work.operation.arguments, work.document.spec.restore
-        return cls(
-            version=str(arguments.get("version") or work.checkpoint.get("version") or ""),
-            mode=arguments.get("mode") or ("merge" if work.destination.elsewhere else said.mode),
-            safety=arguments.get("safety") or said.safety,
-            on_failure=arguments.get("onFailure") or said.on_failure,
-            consent=frozenset(arguments.get("consent") or ()),
-            only=tuple(arguments.get("only") or ()),
-            shared=bool(arguments.get("shared")),
-            saved_plan=arguments.get("plan"),
-        )
-
-
-def _target(work: Work) -> Target:
-    """What the operation is to bring the application to: a version, or what was before another restore."""
-    if work.operation.kind is not OperationKind.UNDO:
-        options, said = Options.of(work), work.document.spec.restore
-        there = work.destination
-        if there.elsewhere:
-            classes = {**said.storage_classes, **there.storage_classes}
-            suspend = said.suspend if there.suspend is None else there.suspend
-            there = replace(there, storage_classes=classes, suspend=suspend)
-        return Target(
-            options.version,
-            options.mode,
-            options.consent,
-            options.only,
-            shared=options.shared,
-            destination=there,
-            rewrites=said.rewrite,
-        )
-    return before_restore(work, str(work.operation.arguments["restore"]))
-
-
-def before_restore(work: Work, operation: str) -> Target:
-    """The state before a restore, as its safety version and its ledger tell: exact, for what it wrote only."""
-    repository = work.repository
-    restore = repository.operations.get(work.operation.application, operation)
-    version = restore.checkpoint.get("safetyVersion")
-    written = written_by(work, operation)
-    if written.keys and version is None:
-        raise Conflict(f"{operation} was made without a safety version (`safety: none`), so it cannot be undone.")
-    return Target(version, "exact", frozenset({"*"}), keys=written.keys)
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenBy:
-    """What a restore wrote (or may have), and what it created that is somebody else's by now: that is left alone."""
-
-    keys: frozenset[ObjectKey]
-    strangers: frozenset[ObjectKey]
-
-
-def written_by(work: Work, operation: str) -> WrittenBy:
-    """From the ledger: outcomes that wrote something, and intents whose outcome nobody knows."""
-    entries = read_entries(work.repository, work.operation.application, operation)
-    state = state_of(entries, "apply")
-    wrote = {
-        entry.object.key: entry
-        for entry in (*state.settled.values(), *state.open.values())
-        if entry.mark != "failed" or entry.wrote
-    }
-    created = {key: entry.uid_after for key, entry in wrote.items() if entry.verb is Verb.CREATE and entry.uid_after}
-    strangers = frozenset(
-        key
-        for key, _, body in read_objects(work.session, created, work.pause)
-        if body["metadata"]["uid"] != created[key]
-    )
-    return WrittenBy(frozenset(wrote) - strangers, strangers)
 
 
 # ── plan ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -145,7 +49,7 @@ def plan(work: Work) -> Next:
     """Make the plan (or take the one that was asked for, if nothing moved since) and keep it."""
     recognise(work)
     work.keep_document()
-    planning = make(work, _target(work))
+    planning = make(work, target_of(work))
     if planning.plan.blockers:
         raise Conflict("The restore was not begun. " + " ".join(planning.plan.blockers))
     saved = work.operation.arguments.get("plan")
@@ -199,33 +103,13 @@ def before(work: Work) -> Next:
 
 def apply_plan(work: Work) -> Next:
     """Carry the plan out."""
-    applied = _carry_out(work, read_plan_of(work, work.operation.id), "apply", _target(work))
+    applied = carry_out(work, read_plan_of(work, work.operation.id), "apply", target_of(work))
     failed = applied.failed
     if failed and Options.of(work).on_failure == "rollback":
         first = failed[0]
         where = f"The server's own words are in `mainstay result {work.operation.id}`."
         raise Conflict(f"{first.object.key}: {first.told} {where}", details={"failed": len(failed)})
     return Next("health", {"failed": len(failed)})
-
-
-def _carry_out(work: Work, of: Plan, phase: str, target: Target) -> Applied:
-    entries = read_entries(work.repository, work.operation.application, work.operation.id)
-    session = work.session
-    wanted = wanted_of(work.repository, work.application.id, session, target.version, target)
-    context = context_of(session, work.document, wanted, None)
-    coming = frozenset(action.object.key for action in of.actions if action.verb in {Verb.CREATE, Verb.REPLACE})
-    return apply(
-        work,
-        session,
-        of.actions,
-        phase=phase,
-        wanted=wanted.bodies,
-        writer=Writer(session, context, work.pause, work.look, work.operation.id, coming),
-        ledger=Ledger(work),
-        known=state_of(entries, phase),
-        keep_going=phase == "undo" or Options.of(work).on_failure == "keep",
-        connections=_CONNECTIONS,
-    )
 
 
 def after(work: Work) -> Next:
@@ -249,9 +133,9 @@ def verify(work: Work) -> Finish:
     done = read_plan_of(work, work.operation.id)
     # Where nothing was to be done nothing was written: the plan is the look at everything already.
     # What is changed on its way may lack what the server fills in: then only the server can tell whether it is equal.
-    target = _target(work)
+    target = target_of(work)
     again = done if done.empty else make(work, target, ask_server=not target.as_kept).plan
-    _settle_volumes(work)
+    settle_volumes(work)
     rows, verified = results.of(work, done, again, phase="apply")
     if work.operation.kind is OperationKind.UNDO:
         rows += results.of_strangers(written_by(work, str(work.operation.arguments["restore"])).strangers)
@@ -265,16 +149,8 @@ def verify(work: Work) -> Finish:
     if whole:
         _set_current(work, done)
     return Finish(
-        State.SUCCEEDED if whole else State.PARTIAL, {**_outcome(work), "undone": False, "verified": verified}
+        State.SUCCEEDED if whole else State.PARTIAL, {**outcome_of(work), "undone": False, "verified": verified}
     )
-
-
-def _settle_volumes(work: Work) -> None:
-    """Give the volumes behind the claims that were touched their reclaim policies back, now that they are bound."""
-    entries = read_entries(work.repository, work.operation.application, work.operation.id)
-    said = entries and settle_all(work.session, (entry.object.key for entry in entries))
-    if said:
-        work.note(warnings=[*(work.checkpoint.get("warnings") or ()), *said])
 
 
 def _set_current(work: Work, done: Plan) -> None:
@@ -296,96 +172,6 @@ def _is_safety(work: Work, version: str) -> bool:
     return work.repository.versions(work.application.id).get(version).purpose == "safety"
 
 
-def _outcome(work: Work) -> dict[str, Any]:
-    known = work.checkpoint
-    outcome = {
-        "version": Options.of(work).version,
-        "destination": _told(work.destination),
-        "safetyVersion": known.get("safetyVersion"),
-        "counts": known.get("counts", {}),
-        "healthBefore": known.get("healthBefore"),
-        "healthAfter": known.get("healthAfter"),
-        "unwell": known.get("unwell") or None,
-        "warnings": known.get("warnings") or None,
-    }
-    return {name: value for name, value in outcome.items() if value is not None}
-
-
-def _told(there: Destination) -> dict[str, Any] | None:
-    if not there.elsewhere and there.cluster is None:
-        return None
-    return {"cluster": there.cluster, "namespaces": dict(there.names)}
-
-
-# ── the way back ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def rollback(work: Work) -> Next:
-    """Plan the way back from what the ledger names, and apply it."""
-    work.undoing = True
-    if "undoFence" not in work.checkpoint:
-        back = make(work, before_restore(work, work.operation.id))
-        store_plan(work, back.plan, name="undo-plan")
-        work.note(undoFence=work.fence)
-    way_back = read_plan_of(work, work.operation.id, name="undo-plan")
-    applied = _carry_out(work, way_back, "undo", before_restore(work, work.operation.id))
-    return Next("verify-rollback", {"undoFailed": len(applied.failed)})
-
-
-def verify_rollback(work: Work) -> Finish:
-    """Read back that everything is as it was, and say so object by object."""
-    work.undoing = True
-    again = make(work, before_restore(work, work.operation.id), ask_server=False).plan
-    _settle_volumes(work)
-    rows, verified = results.of_rollback(work, again, written_by(work, work.operation.id).strangers)
-    results.store(work, rows, "undone")
-    left = sum(row.outcome not in {"undone", "left", "failed"} for row in rows)
-    strangers = sum(row.outcome == "left" for row in rows)
-    consequence = "Every change was undone."
-    if left:
-        consequence = f"{left} objects could not be put back; the result names them."
-    elif strangers:
-        consequence = f"Every change was undone, but for {strangers} objects that somebody else made since."
-    _consequence(work, consequence)
-    error = work.operation.error
-    cancelled = error is not None and error.code == Cancelled.code and not left
-    state = State.CANCELLED if cancelled else State.FAILED
-    return Finish(state, {**_outcome(work), "undone": not left, "verified": verified})
-
-
-def failed(work: Work, error: MainstayError) -> Next | Finish:
-    """Where a failure leads: before the first write nowhere, after it to the way back."""
-    cancelled = isinstance(error, Cancelled)
-    if work.undoing:
-        return _give_up(work, "Putting the changes back failed as well; the result names what is left.")
-    if not work.checkpoint.get("applied"):
-        safety.give_up(work)
-        _consequence(work, "Nothing was changed.")
-        return Finish(State.CANCELLED if cancelled else State.FAILED, _outcome(work))
-    options = Options.of(work)
-    has_way_back = bool(work.checkpoint.get("safetyVersion"))
-    if (options.on_failure == "rollback" or cancelled) and has_way_back:
-        work.save(state=State.ROLLING_BACK)
-        work.undoing = True
-        return Next("rollback")
-    why = "as asked for" if options.on_failure == "keep" else "since there is no safety version to go back to"
-    return _give_up(work, f"What was changed stays, {why}; the result names it.")
-
-
-def _give_up(work: Work, consequence: str) -> Finish:
-    _consequence(work, consequence)
-    with contextlib.suppress(ClusterError):
-        _settle_volumes(work)
-    rows = results.of_ledger(work, read_plan_of(work, work.operation.id), undoing=work.undoing)
-    results.store(work, rows, "left")
-    return Finish(State.FAILED, {**_outcome(work), "undone": False})
-
-
-def _consequence(work: Work, sentence: str) -> None:
-    if work.operation.error is not None:
-        work.save(error=work.operation.error.model_copy(update={"consequence": sentence}))
-
-
 _STEPS: dict[str, Step] = {
     "plan": plan,
     "safety": safety_version,
@@ -393,12 +179,12 @@ _STEPS: dict[str, Step] = {
     "apply": apply_plan,
     "health": after,
     "verify": verify,
-    "rollback": rollback,
-    "verify-rollback": verify_rollback,
+    "rollback": rollback.put_back,
+    "verify-rollback": rollback.verify,
 }
 
-RESTORE = Flow("plan", _STEPS, failed)
-UNDO = Flow("plan", _STEPS, failed)
+RESTORE = Flow("plan", _STEPS, rollback.failed)
+UNDO = Flow("plan", _STEPS, rollback.failed)
 
 
 def plan_only(work: Work) -> Finish:
@@ -407,7 +193,7 @@ def plan_only(work: Work) -> Finish:
     options = Options.of(work)
     if not options.version:
         raise Invalid("A plan needs a version.")
-    planning = make(work, _target(work))
+    planning = make(work, target_of(work))
     store_plan(work, planning.plan)
     work.note(planFence=work.fence)
     made = planning.plan
