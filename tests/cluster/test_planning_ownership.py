@@ -27,6 +27,17 @@ pytestmark = pytest.mark.cluster
 CONTEXT = PlanContext()
 
 
+def until_unmoved(write: Callable[[], Body]) -> Body:
+    """The write, made again where a controller's write came between its look and it."""
+    for _ in range(20):
+        try:
+            return write()
+        except ClusterRefused as refusal:
+            if refusal.reason != "Conflict":
+                raise
+    return write()
+
+
 class Server:
     """One namespace of a real API server, through our own client."""
 
@@ -71,6 +82,9 @@ class Server:
         )
 
     def put_back(self, stored: Body) -> Body:
+        return until_unmoved(lambda: self._put_back(stored))
+
+    def _put_back(self, stored: Body) -> Body:
         live, resource = self.read(stored), self.resource(stored)
         content = normalise(copy_of(live), resource)
         target = overlay(stored, content, CONTEXT)
@@ -203,17 +217,6 @@ def test_what_somebody_changed_of_an_applied_object_needs_the_patch(server: Serv
     server.apply(deployment(server, "web:2"))
 
 
-def until_unmoved(write: Callable[[], Body]) -> Body:
-    """The write, made again where a controller's write came between its look and it."""
-    for _ in range(20):
-        try:
-            return write()
-        except ClusterRefused as refusal:
-            if refusal.reason != "Conflict":
-                raise
-    return write()
-
-
 def test_the_owner_of_the_status_stays(server: Server) -> None:
     def of_status(live: Body) -> list[str]:
         return [each["manager"] for each in live["metadata"]["managedFields"] if each.get("subresource") == "status"]
@@ -225,6 +228,6 @@ def test_the_owner_of_the_status_stays(server: Server) -> None:
     status = {"status": {"conditions": [{"type": "Seen", "status": "True"}]}}
     server.objects.patch(resource, server.namespace, "web", status, "strategic", "watcher", subresource="status")
     server.merge(body, {"spec": {"replicas": 1, "paused": True}})
-    made = until_unmoved(lambda: server.put_back(stored))
+    made = server.put_back(stored)
     assert "watcher" in of_status(made)
     assert "watcher" in of_status(server.patch_owners(stored, made))
