@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chalicelib.domain.errors import Invalid
 from chalicelib.language.editing import remove_field, set_field
 from chalicelib.language.text import parse
+from chalicelib.language.writer import Observed, draft
 
 BLOCK = """\
 # The shop.
@@ -89,6 +90,98 @@ def test_removing_a_field_of_a_line_leaves_the_others(name: str) -> None:
 def test_removing_what_is_not_there_changes_nothing() -> None:
     assert remove_field(BLOCK, (*BACKUP, "cron")) == BLOCK
     assert remove_field(JSON, EVERY) == JSON
+
+
+ENTRY = """\
+spec:
+  state:
+    objects:
+      - namespaces: [shop]
+"""
+#: What may stand behind the state's last entry, as lines of its own and lines of what follows.
+BEHIND = {
+    "its commented lines": ("      # - kinds: [ClusterRole]\n      #   labels: app=web\n", ""),
+    "a remark about all of it": ("    # Volumes are not part of it.\n", ""),
+    "commented lines behind a blank one": ("\n        # exclude:\n\n      # - kinds: []\n", ""),
+    "lines whose marks are at the begin": ("#     - kinds: [ClusterRole]\n#       labels: app=web\n", ""),
+    "what is said of the next": ("    # the state's\n", "  # How it is put back.\n  restore: {mode: merge}\n"),
+    "what is said of the next, behind a blank line": ("", "\n  # How it is put back.\n  restore: {mode: merge}\n"),
+    "remarks at the end": ("      # the entry's\n", "# vim: set ts=2:\n\n# The end.\n"),
+    "the end of the document": ("      # the entry's\n", "...\n"),
+    "blank lines": ("", "\n\n"),
+    "a block of text": ("    note: |\n      one\n      # two\n\n    # the state's\n", "  restore: {}\n"),
+    "a block of text with its blank lines": ("    note: |+\n      one\n\n\n", "  restore: {}\n"),
+    "a folded block and no more": ("    note: >-\n      one\n      # two\n", ""),
+    "brackets over several lines": ("    more: [\n  a, # one\n  b]  # two\n    # the state's\n", "  restore: {}\n"),
+}
+
+
+@pytest.mark.parametrize("begin", ["", "---\n", "# The shop.\n--- # begins\n"], ids=["bare", "marked", "said"])
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"], ids=["unix", "windows"])
+@pytest.mark.parametrize("behind", BEHIND)
+def test_a_new_section_comes_behind_the_comments_of_its_neighbour_and_no_other_byte_changes(
+    behind: str, line_break: str, begin: str
+) -> None:
+    own, others = BEHIND[behind]
+    head, tail = (part.replace("\n", line_break) for part in (begin + ENTRY + own, others))
+    changed = set_field(head + tail, BACKUP, {"every": "1h", "keep": {"last": 5}}, after="state")
+    section = "  backup:\n    every: 1h\n    keep:\n      last: 5\n".replace("\n", line_break)
+    assert changed == head + section + tail
+    assert remove_field(changed, BACKUP) == head + tail
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"], ids=["unix", "windows"])
+@pytest.mark.parametrize("own", ["", "      # - kinds: []\n", "    note: |-\n      one\n"])
+def test_a_text_whose_last_line_has_no_end_gets_none(own: str, line_break: str) -> None:
+    text = (ENTRY + own).removesuffix("\n").replace("\n", line_break)
+    changed = set_field(text, EVERY, "1h", after="state")
+    assert changed == text + "\n  backup:\n    every: 1h".replace("\n", line_break)
+    assert remove_field(changed, EVERY) == text
+
+
+def test_a_section_written_anew_has_the_line_ends_of_the_rest() -> None:
+    windows = BLOCK.replace("\n", "\r\n")
+    section = {"every": "2h", "keep": {"last": 7}}
+    assert set_field(windows, BACKUP, section) == set_field(BLOCK, BACKUP, section).replace("\n", "\r\n")
+
+
+def test_a_section_of_commented_lines_alone_is_filled_before_them() -> None:
+    text = ENTRY + "  backup:\n    # every: 1h\n  restore: {}\n"
+    assert remove_field(text, EVERY) == text
+    assert set_field(text, EVERY, "2h") == text.replace("backup:", "backup: {every: 2h}")
+
+
+def test_in_a_document_that_init_wrote_a_schedule_comes_before_what_is_said_of_restores() -> None:
+    seen = Observed(counts={"Deployment": 2}, claims=("data-db-0",), excluded_kinds=("Event",))
+    text = draft("shop", "shop", None, seen)
+    changed = set_field(text, EVERY, "1h", after="state")
+    before, section, after = changed.partition("  backup:\n    every: 1h\n")
+    assert section
+    assert before + after == text
+    assert before.endswith("(data-db-0).\n")
+    assert after.startswith("  # How a version is put back.")
+
+
+@given(
+    lines=st.lists(
+        st.one_of(
+            st.just(""),
+            st.builds(lambda indent, gap: f"{' ' * indent}#{' ' * gap}x", st.integers(0, 9), st.integers(0, 9)),
+        ),
+        max_size=8,
+    ),
+    following=st.sampled_from(["", "  restore: {}\n", "...\n", "# end"]),
+    line_break=st.sampled_from(["\n", "\r\n"]),
+)
+def test_whatever_comments_follow_one_run_of_lines_is_added_and_none_before_it_that_is_further_in(
+    lines: list[str], following: str, line_break: str
+) -> None:
+    text = (ENTRY + "".join(f"{line}\n" for line in lines) + following).replace("\n", line_break)
+    changed = set_field(text, EVERY, "1h", after="state")
+    before, _, after = changed.partition(f"  backup:{line_break}    every: 1h{line_break}")
+    assert before + after == text
+    next_comment = next((line for line in after.split(line_break) if line.strip()), "")
+    assert len(next_comment) - len(next_comment.lstrip()) <= 2
 
 
 def test_a_text_that_cannot_be_changed_in_place_is_refused_and_not_guessed_at() -> None:
