@@ -56,6 +56,9 @@ AHEAD = timedelta(minutes=5)
 #: Seconds between two looks at a request's operation: at first, and at most.
 _FIRST_LOOK, _LAST_LOOK = 2, 60
 
+#: How requests are called, and how much of a name is logged that nobody can be answered under.
+_ENDING, _SHOWN = ".json", 200
+
 
 class NotSigned(RequestError):
     """Not signed, or not with a key that is known here: it is not said which."""
@@ -100,21 +103,21 @@ class Requests:
         engine.reasons[FOLLOW] = self._follow
 
     def waiting(self) -> Sequence[tuple[str, datetime]]:
-        """The requests that are not answered, and when they were put there."""
+        """What was put there and is not answered, and when it was put."""
         return [(listed.key, listed.modified) for listed in self._repository.inbox.waiting()]
 
     def key_of(self, object_key: str) -> str | None:
-        """The key of a request here, of an object's key in the bucket; `None` if it is none of this repository's."""
+        """The key here of an object's key in the bucket; `None` if it is not in this repository's inbox."""
         address = self._repository.control.describe()
         prefix = address.partition("://")[2].partition("/")[2] if address.startswith("s3://") else ""
         folder = f"{prefix.rstrip('/')}/" if prefix else ""
         if not object_key.startswith(folder):
             return None
         key = object_key.removeprefix(folder)
-        return key if self._repository.inbox.is_request(key) else None
+        return key if self._repository.inbox.holds(key) else None
 
     def answer_object(self, object_key: str) -> None:
-        """`answer` by an object's key in the bucket; what is no request of this repository is passed over."""
+        """`answer` by an object's key in the bucket; what is not in this repository's inbox is passed over."""
         key = self.key_of(object_key)
         if key is not None:
             self.answer(key)
@@ -123,10 +126,15 @@ class Requests:
         """Do what the request at `key` asks for, if it is to be done, and answer it. Storage that fails is raised: it
         is tried again."""
         inbox = self._repository.inbox
-        data = inbox.read(key)
+        try:
+            data = inbox.read(key)
+        except Malformed:
+            _log.warning("neither read nor answered, as no answer can have its name: %a", key[:_SHOWN])
+            return
         if data is None:
             return  # it was taken away again
         try:
+            _refuse_name(key)
             operation = self._carried_out(key, read(data))
         except (RequestError, ClusterError) as error:
             self._refuse(key, data if len(data) <= LARGEST else None, error)
@@ -229,7 +237,7 @@ class Requests:
     # ── answers ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _refuse(self, key: str, data: bytes | None, error: MainstayError) -> None:
-        _log.warning("a request was refused: %s", error.code, extra={"request": key})
+        _log.warning("%a was refused: %s", key, error.code, extra={"request": key})
         told = error.public()
         self._repository.inbox.answer(
             key,
@@ -266,6 +274,12 @@ class Requests:
             self._repository.inbox.answer(key, _accepted(key, known.get("sha256"), operation))
         if not operation.state.ended:
             self._look_later(entry.application, identifier, key, seconds)
+
+
+def _refuse_name(key: str) -> None:
+    if not key.endswith(_ENDING):
+        # Not carried out all the same: it may be half of a file that is still being copied.
+        raise Malformed(f"The name of a request ends in `{_ENDING}`: put it there again as `{key}{_ENDING}`.")
 
 
 def _options(asked: RestoreAsked) -> RestoreRequest:

@@ -1,7 +1,7 @@
 """Requests that others put into the control bucket, and the answers beside them.
 
-`requests/<name>.json` is answered at `responses/<name>.json`. Requests are read and never written; nothing in them is
-believed here.
+`requests/<name>` is answered at `responses/<name>`, whatever it is: what is silently passed over, somebody waits for.
+Requests are read and never written; nothing in them is believed here.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from typing import Any
 
 import orjson
 
-from chalicelib.domain.errors import Damaged, StorageUnavailable
+from chalicelib.domain.errors import Damaged, Malformed, StorageUnavailable
 from chalicelib.domain.request import LARGEST
 from chalicelib.store.backend import Backend, Changed, Exists, Listed
 
 REQUESTS = "requests/"
 RESPONSES = "responses/"
 
-#: What a name may not have: control characters, empty parts and parts that mean another folder; or be too long for
-#: its answer's key.
-_NAME = re.compile(r"(?!(?:.*/)?\.{0,2}(?:/|$))[^\x00-\x1f\x7f\\]{1,900}\.json")
+#: What a name may not have: control characters, empty parts and parts that mean another folder; nor more bytes than
+#: its answer's key has room for, behind a repository's prefix.
+_NAME = re.compile(r"(?!(?:.*/)?\.{0,2}(?:/|$))[^\x00-\x1f\x7f\\]+")
+_LONGEST = 900
 
 _TRIES = 8
 
@@ -33,24 +34,29 @@ class Inbox:
         self._control = control
 
     @staticmethod
-    def is_request(key: str) -> bool:
-        """Whether a key is one that is looked at."""
-        name = key.removeprefix(REQUESTS)
-        return key.startswith(REQUESTS) and "//" not in key and _NAME.fullmatch(name) is not None
+    def holds(key: str) -> bool:
+        """Whether a key is one of an object that somebody put here. (A key that ends in `/` is how some tools make
+        folders.)"""
+        return key.startswith(REQUESTS) and not key.endswith("/")
 
     def waiting(self) -> Iterator[Listed]:
-        """Requests that are newer than their answers, or have none."""
+        """Objects that are newer than their answers, or have none."""
         requests = list(self._control.list(REQUESTS))
         if not requests:
             return  # as mostly: one request of the storage is enough to know it
         answered = {listed.key.removeprefix(RESPONSES): listed.modified for listed in self._control.list(RESPONSES)}
         for listed in requests:
             at = answered.get(listed.key.removeprefix(REQUESTS))
-            if self.is_request(listed.key) and (at is None or at < listed.modified):
+            if self.holds(listed.key) and (at is None or at < listed.modified):
                 yield listed
 
     def read(self, key: str) -> bytes | None:
-        """A request's bytes, or `None`. Of one that is larger than `LARGEST`, one byte more than that."""
+        """A request's bytes, or `None`. Of one that is larger than `LARGEST`, one byte more than that. `Malformed` if
+        no answer can have its name."""
+        name = key.removeprefix(REQUESTS)
+        # A directory has less room for a name than a bucket, and refuses it by itself.
+        if "//" in name or len(name.encode()) > _LONGEST or _NAME.fullmatch(name) is None:
+            raise Malformed(f"No answer can be called as {key[:100]!a} is.")
         return self._control.beginning(key, LARGEST + 1)
 
     def answer(self, key: str, content: dict[str, Any]) -> None:

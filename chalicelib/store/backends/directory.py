@@ -109,11 +109,13 @@ class DirectoryBackend:
             if _folder(path).is_dir():  # one of our own documents: they are small
                 current = self._current(path)
                 return current.data[:most] if current else None
-            try:
-                with path.open("rb") as stream:
-                    return stream.read(most)
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                return None
+            for candidate in (path, *_as_written(path, key)):
+                try:
+                    with candidate.open("rb") as stream:
+                        return stream.read(most)
+                except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                    continue
+            return None
 
     def create(self, key: str, data: bytes) -> Written:
         path = path_of(self._root, key)
@@ -244,6 +246,13 @@ class DirectoryBackend:
             while folder != self._root:
                 folder.rmdir()
                 folder = folder.parent
+
+
+def _as_written(path: Path, key: str) -> Iterator[Path]:
+    """Where somebody may have put a file by hand, with a name that we would have encoded, such as `my own.json`."""
+    name = key.rpartition("/")[2]
+    if name != path.name and not name.startswith("."):
+        yield path.with_name(name)
 
 
 def _folder(path: Path) -> Path:

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.domain.document.backup import Keep
-from chalicelib.domain.errors import Damaged, NotFound
+from chalicelib.domain.errors import Damaged, Malformed, NotFound
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.policy import BackupPolicy
 from chalicelib.domain.request import LARGEST
 from chalicelib.domain.request_key import Scope
 from chalicelib.store import layout
+from chalicelib.store.backends.directory import DirectoryBackend
 from chalicelib.store.inbox import Inbox
 from chalicelib.store.repository import Repository
 from tests.contract.store.places import Place
 from tests.contract.store.samples import AT, PASSPHRASE, made_repository
 
-NAMES = ["requests/a.json", "requests/b/c d.json", "requests/ü+%20.json"]
+NAMES = ["requests/a.json", "requests/b/c d.json", "requests/ü+%20.json", "requests/without an ending"]
 
 
 def test_a_request_waits_until_it_is_answered(place: Place) -> None:
     inbox = Inbox(place.backend())
     assert list(inbox.waiting()) == []
-    for name in [*NAMES, "requests/other.txt"]:
+    for name in NAMES:
         place.write(name, b"{}")
     assert {listed.key for listed in inbox.waiting()} == set(NAMES)
     inbox.answer(NAMES[1], {"accepted": True})
-    assert {listed.key for listed in inbox.waiting()} == {NAMES[0], NAMES[2]}
+    assert {listed.key for listed in inbox.waiting()} == set(NAMES) - {NAMES[1]}
     assert Inbox(place.backend()).answered(NAMES[1]) == {"accepted": True}
     assert inbox.answered(NAMES[0]) is None
 
@@ -44,6 +46,29 @@ def test_of_a_request_no_more_is_read_than_shows_that_it_is_too_large(place: Pla
     assert inbox.read("requests/empty.json") == b""
     assert inbox.read("requests/huge") is None
     assert inbox.read("requests/other.json") is None
+
+
+def test_what_no_answer_can_be_called_is_told_and_not_read(place: Place) -> None:
+    inbox = Inbox(place.backend())
+    for name in ("a//b.json", "../control/a.json", "a/./b.json", "a\n.json", "a" * 901, "ü" * 451, ""):
+        with pytest.raises(Malformed):
+            inbox.read(f"requests/{name}")
+
+
+def test_a_file_that_somebody_copied_into_a_directory_is_read_whatever_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "requests"
+    folder.mkdir()
+    for name in ("my own.json", "ü.json", "plain.json", ".being-written.json"):
+        (folder / name).write_bytes(name.encode())
+    inbox = Inbox(DirectoryBackend(tmp_path))
+    assert {listed.key for listed in inbox.waiting()} == {
+        "requests/my own.json",
+        "requests/ü.json",
+        "requests/plain.json",
+    }
+    assert inbox.read("requests/my own.json") == b"my own.json"
+    assert inbox.read("requests/ü.json") == "ü.json".encode()
+    assert inbox.read("requests/.being-written.json") is None
 
 
 def test_the_last_answer_counts_and_the_same_one_is_not_written_again(place: Place) -> None:

@@ -439,26 +439,45 @@ def test_only_administrators_make_list_and_revoke_keys(built: House) -> None:
 
 
 @pytest.mark.parametrize("key", ["requests/a.json", "requests/a/b c.json", "requests/ü.json", "requests/.a.json"])
-def test_any_name_that_can_be_answered_is_a_request(built: House, key: str) -> None:
+@pytest.mark.usefixtures("shop")
+def test_any_name_that_can_be_answered_may_be_a_request(built: House, key: str) -> None:
     assert built.services.requests.key_of(key) == key
+    assert put(built, asked(built), key)["accepted"] is True
+
+
+@pytest.mark.parametrize("name", ["restore", "restore.txt", "restore.json.tmp", "restore.JSON", "restore.json~"])
+def test_an_object_with_another_ending_is_not_carried_out_and_its_answer_says_how_it_would_be(
+    built: House, shop: str, name: str
+) -> None:
+    assert shop
+    answer = put(built, asked(built), f"requests/{name}")
+    assert (answer["accepted"], answer["error"]["code"]) == (False, "malformed")
+    assert f"`requests/{name}.json`" in answer["error"]["message"]
+    assert built.engine.started == []
+    assert list(built.services.requests.waiting()) == []
+
+
+@pytest.mark.parametrize("key", ["requests//a.json", "requests/../control/a.json", f"requests/{'a' * 1000}.json"])
+def test_what_no_answer_can_be_called_is_told_in_the_log(
+    built: House, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert built.services.requests.key_of(key) == key
+    built.services.requests.answer_object(key)
+    assert "neither read nor answered" in caplog.text
+    assert key[:200] in caplog.text
+    assert list(built.repository.control.list("responses/")) == []
+
+
+def test_a_name_cannot_forge_a_line_of_the_log(built: House, caplog: pytest.LogCaptureFixture) -> None:
+    built.services.requests.answer_object("requests/a\n2026-11-25 INFO all is well.json")
+    assert "\\n2026-11-25 INFO" in caplog.text
+    assert "\n2026-11-25 INFO" not in caplog.text
 
 
 @pytest.mark.parametrize(
-    "key",
-    [
-        "requests/a.txt",
-        "requests/.json",
-        "requests//a.json",
-        "requests/../control/a.json",
-        "responses/a.json",
-        "a.json",
-        "requests/a/./b.json",
-        "requests/a\n.json",
-        f"requests/{'a' * 1000}.json",
-        "control/requests/a.json",
-    ],
+    "key", ["requests/", "requests/folder/", "responses/a.json", "a.json", "control/requests/a.json"]
 )
-def test_other_objects_are_passed_over(built: House, key: str) -> None:
+def test_what_is_not_in_the_inbox_is_passed_over(built: House, key: str) -> None:
     assert built.services.requests.key_of(key) is None
 
 
