@@ -111,14 +111,11 @@ class Receiver:
             if self._function.on_message(message, self._queue):
                 self._queue.delete(message)
         except MainstayError as error:
-            _log.warning("a message of %s will come again: %s", self._function.name, error.public().message)
+            told = error.public().message
+            _log.warning("message %s for %s will come again: %s", message.id, self._function.name, told)
         except Exception as error:  # noqa: BLE001 - one message must not stop the others
-            _log.error(
-                "unexpected %s; a message of %s will come again\n%s",
-                type(error).__name__,
-                self._function.name,
-                places(error),
-            )
+            told = "unexpected %s; message %s for %s will come again\n%s"
+            _log.error(told, type(error).__name__, message.id, self._function.name, places(error))
 
     def _put_down(self, future: Future[None]) -> None:
         self._in_hand.discard(future)

@@ -44,15 +44,21 @@ def _each(event: SQSEvent, act: Callable[[WorkMessage, Budget], None]) -> dict[s
         try:
             act(WorkMessage.read(record.body), budget)
         except Malformed as error:
-            _log.error("dropped: %s", error.message, extra={"message_id": record.message_id})
+            _log.error("%s was dropped: %s", called(record), error.message, extra={"message_id": record.message_id})
         except MainstayError as error:
-            _log.warning("not done, it comes again: %s", error.public().message)
+            _log.warning("%s is not done, it comes again: %s", called(record), error.public().message)
             raise
         except Exception as error:
-            _log.error("unexpected %s, it comes again, at %s", type(error).__name__, places(error))
+            kind = type(error).__name__
+            _log.error("%s met an unexpected %s, it comes again, at %s", called(record), kind, places(error))
             raise
 
     # Were the exception of a lone message raised, the runtime would log its words, which can quote anything.
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
     answer = process_partial_response(event=event.to_dict(), record_handler=on, processor=processor, context=context)
     return dict(answer)
+
+
+def called(record: SQSRecord) -> str:
+    """A message as logs name it: its id, and its queue."""
+    return f"message {record.message_id} of {str(record.get('eventSourceARN', '')).rpartition(':')[2]}"

@@ -9,6 +9,7 @@ from urllib.parse import unquote_plus
 
 from chalicelib.domain.errors import MainstayError
 from chalicelib.domain.traces import places
+from chalicelib.entrypoints.events.messages import called
 from chalicelib.entrypoints.logs import observed
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ def _each(event: SQSEvent, act: Callable[[str], None]) -> dict[str, Any]:
             for key in _keys(record):
                 act(key)
         except MainstayError as error:
-            _log.warning("not done, it comes again: %s", error.public().message)
+            _log.warning("%s is not done, it comes again: %s", called(record), error.public().message)
             raise
         except Exception as error:
-            _log.error("unexpected %s, it comes again, at %s", type(error).__name__, places(error))
+            kind = type(error).__name__
+            _log.error("%s met an unexpected %s, it comes again, at %s", called(record), kind, places(error))
             raise
 
     # Were the exception of a lone message raised, the runtime would log its words, which can quote anything.
@@ -60,5 +62,6 @@ def _keys(record: SQSRecord) -> list[str]:
             if each.event_name.startswith("ObjectCreated:")
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        _log.error("dropped: no event of S3 (%s)", type(error).__name__, extra={"message_id": record.message_id})
+        told = "%s was dropped: it is no event of S3 (%s)"
+        _log.error(told, called(record), type(error).__name__, extra={"message_id": record.message_id})
         return []

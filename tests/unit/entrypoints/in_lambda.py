@@ -53,7 +53,8 @@ class Engine:
 
 def message() -> dict[str, object]:
     text = WorkMessage(application=APP, operation=OP).text
-    return {"Records": [{"messageId": "m-1", "body": text, "receiptHandle": "r", "eventSource": "aws:sqs"}]}
+    queue = {"eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000000:mainstay-dev-work"}
+    return {"Records": [{"messageId": "m-1", "body": text, "receiptHandle": "r", **queue}]}
 
 
 def invoke(made: House, *, fails: bool) -> None:

@@ -54,7 +54,8 @@ def put(*keys: str, name: str = "ObjectCreated:Put") -> str:
 
 
 def message(body: str) -> dict[str, Any]:
-    return {"Records": [{"messageId": "m", "body": body, "receiptHandle": "r", "eventSource": "aws:sqs"}]}
+    queue = {"eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000000:shop-requests"}
+    return {"Records": [{"messageId": "m", "body": body, "receiptHandle": "r", **queue}]}
 
 
 def test_the_keys_of_objects_are_decoded(requests: Requests) -> None:
@@ -78,6 +79,14 @@ def test_the_keys_of_objects_are_decoded(requests: Requests) -> None:
 def test_what_tells_of_no_new_object_is_dropped(requests: Requests, body: str) -> None:
     assert bucket.bucket(message(body), None) == {"batchItemFailures": []}
     assert requests.keys == []
+
+
+def test_the_log_says_which_message_of_which_queue_was_no_event(
+    requests: Requests, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket.bucket(message("no json"), None)
+    assert requests.keys == []
+    assert "message m of shop-requests was dropped: it is no event of S3" in caplog.text
 
 
 def test_a_request_that_cannot_be_answered_now_comes_again(requests: Requests) -> None:

@@ -57,9 +57,10 @@ def engine(built: House) -> Calls:
 
 
 def sqs(*bodies: str) -> dict[str, Any]:
+    queue = {"eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000000:shop-work"}
     return {
         "Records": [
-            {"messageId": str(number), "body": body, "receiptHandle": "r", "eventSource": "aws:sqs"}
+            {"messageId": str(number), "body": body, "receiptHandle": "r", **queue}
             for number, body in enumerate(bodies)
         ]
     }
@@ -94,7 +95,7 @@ def test_a_message_that_is_none_of_ours_is_told_and_dropped(
 ) -> None:
     assert queue.work(sqs(body), Context(900_000)) == {"batchItemFailures": []}
     assert engine.made == []
-    assert "dropped: This is no message of the work queue." in caplog.text
+    assert "message 0 of shop-work was dropped: This is no message of the work queue." in caplog.text
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable("away"), ValueError("words of a Secret")])
@@ -104,7 +105,8 @@ def test_a_message_that_could_not_be_attended_to_comes_again_and_its_neighbours_
     engine.raises = error
     text = WorkMessage(application=APP).text
     assert queue.work(sqs("poison", text), Context(900_000)) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
-    assert "it comes again" in caplog.text
+    (told,) = [record.message for record in caplog.records if "it comes again" in record.message]
+    assert told.startswith("message 1 of shop-work ")
     assert "words of a Secret" not in caplog.text
 
 

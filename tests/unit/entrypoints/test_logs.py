@@ -41,7 +41,7 @@ def test_an_unexpected_error_is_told_by_type_and_place_and_never_in_its_own_word
     assert [line["message"].partition(" at ")[0] for line in told] == [
         "back in line",
         "retrying",
-        "unexpected ValueError, it comes again,",
+        "message m-1 of mainstay-dev-work met an unexpected ValueError, it comes again,",
     ]
     assert told[1]["exception_name"] == "ValueError"
     assert "in_lambda.py" in told[1]["exception"]
