@@ -20,7 +20,8 @@ from chalicelib.cli.commands.documents import check, init
 from chalicelib.cli.commands.notes import forget, note
 from chalicelib.cli.commands.operations import cancel, operation, operations, result
 from chalicelib.cli.commands.repository import repository
-from chalicelib.cli.commands.requests import request, request_key
+from chalicelib.cli.commands.request_keys import request_key
+from chalicelib.cli.commands.requests import request
 from chalicelib.cli.commands.restores import plan, restore, undo
 from chalicelib.cli.commands.service import clusters, completion, serve, settings
 from chalicelib.cli.commands.versions import backup, diff, show, versions
