@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib import bootstrap
 from chalicelib.domain.operation import State
 from chalicelib.engine.lease import LeaseTerms
 from chalicelib.engine.turns import TurnTerms
@@ -106,8 +105,7 @@ def test_a_step_for_which_no_worker_has_the_time_fails_with_this_reason(
     version = site.backup()
     shop.damage(site.cluster.api, site.namespace)
     before = site.look()
-    with open_functions(site, monkeypatch, lambda: 5) as functions:
-        monkeypatch.setattr(bootstrap.services().engine, "_turns", TurnTerms(idle_seconds=0.5))
+    with open_functions(site, monkeypatch, lambda: 5, TurnTerms(idle_seconds=0.5)) as functions:
         done = functions.run("restore", version=version)
     assert done.state is State.FAILED
     assert done.error is not None

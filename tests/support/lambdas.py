@@ -17,6 +17,7 @@ from chalicelib.adapters.queue import Waker
 from chalicelib.domain.errors import QueueUnavailable
 from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.operation import Operation
+from chalicelib.engine.turns import TurnTerms
 from chalicelib.entrypoints.events import messages, queue, schedule
 from chalicelib.settings import Settings
 from tests.support.moments import Watch
@@ -101,13 +102,16 @@ class Functions:
 
 @contextmanager
 def open_functions(
-    site: Site, monkeypatch: pytest.MonkeyPatch, pieces: Callable[[], int] | None = None
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    pieces: Callable[[], int] | None = None,
+    turns: TurnTerms | None = None,
 ) -> Iterator[Functions]:
     """The functions around a site. With `pieces` each invocation of `work` has time for so many pieces of work."""
     sqs, watch = Sqs(), Watch()
     settings = Settings.read({"MAINSTAY_ADMIN_TOKEN": "t" * 30, "KUBECONFIG": str(site.kubeconfig)})
     services = bootstrap.assemble(site.repository, settings)
-    engine = site.engine(watch=watch)
+    engine = site.engine(watch=watch, turns=turns)
     engine.nudge = Waker(sqs).wake
     object.__setattr__(services, "engine", engine)
     object.__setattr__(services, "queued", True)

@@ -13,6 +13,8 @@ import pytest
 
 from tests.support.template import ROOT
 
+#: The repository's bucket in policies.
+_BUCKET = "arn:${AWS::Partition}:s3:::${AWS::StackName}-${AWS::AccountId}-${AWS::Region}"
 #: IAM's name of each request that Mainstay makes, where it is another.
 _ACTIONS = {"s3:HeadObject": "s3:GetObject", "s3:ListObjectsV2": "s3:ListBucket"}
 
@@ -55,7 +57,8 @@ def rights(function: str, arns: Mapping[str, str]) -> list[Right]:
         conditions = tuple(sorted(statement.get("Condition", {}).get("StringEquals", {}).items()))
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         for resource in resources:
-            arn = resource["Fn::Sub"]
+            # Both may be taken over: policies name the bucket by its name, and the key by a choice.
+            arn = resource.get("Fn::Sub", "${RootKeys.Arn}").replace(_BUCKET, "${Repository.Arn}")
             for name, known in arns.items():
                 arn = arn.replace(f"${{{name}.Arn}}", known)
             found += [Right(function, statement["Sid"], action, arn, conditions) for action in statement["Action"]]

@@ -19,6 +19,7 @@ from chalicelib.domain.plan import ResultRow
 from chalicelib.engine.engine import Engine
 from chalicelib.engine.lease import LeaseTerms
 from chalicelib.engine.plans import read_result
+from chalicelib.engine.turns import TurnTerms
 from chalicelib.store.repository import Repository
 from chalicelib.store.wrappers import Passphrase
 from tests.harness.access import Access
@@ -52,12 +53,13 @@ class Site:
         *wanted: tuple[Moment, Callable[[], object]],
         watch: Watch | None = None,
         terms: LeaseTerms = TERMS,
+        turns: TurnTerms | None = None,
         kubeconfig: Path | None = None,
         repository: Repository | None = None,
     ) -> Engine:
         """An engine in this process; at each of the `wanted` moments something is called."""
         seen = watch or Watch(*wanted)
-        return engine_of(repository or self.repository, str(kubeconfig or self.kubeconfig), seen, terms)
+        return engine_of(repository or self.repository, str(kubeconfig or self.kubeconfig), seen, terms, turns)
 
     def worker(
         self,

@@ -17,6 +17,7 @@ from typing import Literal
 from chalicelib.domain.errors import MainstayError
 from chalicelib.engine.engine import Engine
 from chalicelib.engine.lease import LeaseTerms
+from chalicelib.engine.turns import TurnTerms
 from chalicelib.store.backend import Backend
 from chalicelib.store.backends.directory import DirectoryBackend
 from chalicelib.store.backends.s3 import S3Access, S3Backend, S3Limits
@@ -68,10 +69,12 @@ class Order:
     pieces: int | None = None
 
 
-def engine_of(repository: Repository, kubeconfig: str, watch: Watch, terms: LeaseTerms = TERMS) -> Engine:
+def engine_of(
+    repository: Repository, kubeconfig: str, watch: Watch, terms: LeaseTerms = TERMS, turns: TurnTerms | None = None
+) -> Engine:
     """The product's engine, seen by a watch."""
     watched = watch.repository(repository)
-    return Engine(watched, watch.clusters(watched, kubeconfig), watch.flows(), terms=terms)
+    return Engine(watched, watch.clusters(watched, kubeconfig), watch.flows(), terms=terms, turns=turns)
 
 
 def work(order: Order) -> None:
