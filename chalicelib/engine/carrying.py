@@ -16,9 +16,11 @@ from chalicelib.domain.version import KindSummary, Manifest
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.wanted import Wanted
 from chalicelib.planning.context import PlanContext
-from chalicelib.planning.elsewhere import Carrier, Destination
+from chalicelib.planning.destination import Destination
+from chalicelib.planning.elsewhere import Carrier
 from chalicelib.planning.rewrite import Rewrites
 from chalicelib.planning.sayings import named
+from chalicelib.planning.suspend import FROM_SOURCES
 from chalicelib.planning.unknown_fields import Schemas
 from chalicelib.planning.versions import Served
 from chalicelib.store.repository import Repository
@@ -151,12 +153,19 @@ def elsewhere_blockers(
 def _acting(plan: Plan, carrier: Carrier) -> Iterator[str]:
     """What the plan writes of all that begins something by itself: what waits, and what runs there too."""
     written = [action.object.key for action in plan.actions if action.verb.writes]
-    waiting = [str(key) for key in written if carrier.acting.get(key) is True]
-    running = [str(key) for key in written if carrier.acting.get(key) is False]
-    if waiting:
+    waiting = [key for key in written if carrier.acting.get(key) is True]
+    running = [key for key in written if carrier.acting.get(key) is False]
+    renamed = [key for key in waiting if not carrier.destination.suspends and key[:2] in FROM_SOURCES]
+    twice = [key for key in waiting if key not in renamed]
+    if twice:
         yield (
-            f"Suspended, so that nothing happens twice: {named(waiting, _MOST_NAMED)}. They do nothing until "
+            f"Suspended, so that nothing happens twice: {named(twice, _MOST_NAMED)}. They do nothing until "
             "somebody has them go on; with `suspend: false` they are restored as they were."
+        )
+    if renamed:
+        yield (
+            f"Suspended, as what they deploy may know namespaces by their old names: {named(renamed, _MOST_NAMED)}. "
+            "They do nothing until somebody has them go on; with `suspend: false` they are restored as they were."
         )
     if running and carrier.destination.elsewhere:
         yield (

@@ -13,7 +13,7 @@ from chalicelib.engine.planner import Target, context_of
 from chalicelib.engine.volumes import settle_all
 from chalicelib.engine.work import Work
 from chalicelib.engine.writes import Writer
-from chalicelib.planning.elsewhere import Destination
+from chalicelib.planning.destination import Destination
 
 _CONNECTIONS = 16
 

@@ -8,7 +8,7 @@ from itertools import islice
 from chalicelib.domain.document import Document
 from chalicelib.domain.errors import MainstayError
 from chalicelib.language.loader import load
-from chalicelib.planning.elsewhere import Destination
+from chalicelib.planning.destination import Destination
 from chalicelib.planning.overlap import shared
 from chalicelib.store.repository import Repository
 

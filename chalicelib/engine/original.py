@@ -15,7 +15,7 @@ from chalicelib.domain.version import Manifest
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.destination import SAME, destination_of
 from chalicelib.engine.work import Work
-from chalicelib.planning.elsewhere import Destination
+from chalicelib.planning.destination import Destination
 from chalicelib.store.repository import Repository
 
 

@@ -42,8 +42,8 @@ from chalicelib.language.loader import load
 from chalicelib.planning import creation, ownership
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.context import PlanContext, autoscaled_by
+from chalicelib.planning.destination import HERE, Destination
 from chalicelib.planning.draft import Question
-from chalicelib.planning.elsewhere import HERE, Destination
 from chalicelib.planning.immutable import Refusal, understand
 from chalicelib.planning.normalise import copy_of, digest, normalise
 from chalicelib.planning.only import Only
@@ -250,7 +250,7 @@ def _shared(wanted: Wanted, target: Target, live: _Live) -> Shared:
     into = set(target.destination.names.values())
     theirs = wanted.cluster_wide - {key for key in wanted.renamed if _given_to(live.content(key), into)}
     asked = target.shared and not target.destination.beside
-    return Shared(wanted.pulled(), asked, tuple(live.shared_gaps), theirs)
+    return Shared(wanted.pulled(), asked, tuple(live.shared_gaps), theirs, beside=target.destination.beside)
 
 
 def _given_to(binding: Body | None, namespaces: Collection[str]) -> bool:

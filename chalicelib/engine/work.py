@@ -28,7 +28,7 @@ from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.destination import destination_of
 from chalicelib.engine.lease import NoLease, boottime
 from chalicelib.language.loader import load
-from chalicelib.planning.elsewhere import Destination
+from chalicelib.planning.destination import Destination
 from chalicelib.store.repository import Repository
 
 

@@ -20,6 +20,7 @@ from chalicelib.domain.objects import Body, ObjectKey, key_of
 _ARGO = "argocd.argoproj.io/"
 _KUSTOMIZE = "kustomize.toolkit.fluxcd.io/"
 _FLUX_HELM = "helm.toolkit.fluxcd.io/"
+_OF_FLUX = ("name", "namespace")
 
 
 class Deployer(NamedTuple):
@@ -58,6 +59,27 @@ def _argo(metadata: Body, labels: Mapping[str, str], annotations: Mapping[str, s
         {"argocd-controller", "argocd-application-controller"}
     )
     return labels.get("app.kubernetes.io/instance", "") if signed else ""
+
+
+#: By which Argo CD and Flux know what they deployed; Helm knows it by its own records.
+_SIGNS: Mapping[str, tuple[str, ...]] = {
+    "annotations": (f"{_ARGO}tracking-id",),
+    "labels": (f"{_ARGO}instance", *(f"{flux}{name}" for flux in (_KUSTOMIZE, _FLUX_HELM) for name in _OF_FLUX)),
+}
+
+
+def forget(body: Body) -> None:
+    """Take the signs off a copy beside the original. **Changes the body.**
+
+    Nobody deployed it. And Argo CD, where it goes by labels, would take it for something that its Application made
+    and does not want any more: it deletes that.
+    """
+    metadata = body["metadata"]
+    for member, names in _SIGNS.items():
+        for name in names:
+            (metadata.get(member) or {}).pop(name, None)
+        if not metadata.get(member, True):
+            del metadata[member]
 
 
 @dataclass(slots=True)

@@ -16,20 +16,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.domain.document import Document
-from chalicelib.domain.document.state import Scope
 from chalicelib.domain.objects import Body, ObjectKey, key_of
-from chalicelib.domain.version import Gap
-from chalicelib.planning import namespaces, services, suspend
+from chalicelib.planning import deployers, deploying, namespaces, services, suspend
+from chalicelib.planning.destination import BINDING, NAMESPACE, Destination
 from chalicelib.planning.pod_specs import POD_SPECS, pod_spec_of
 from chalicelib.planning.rewrite import Rewrites
 from chalicelib.planning.sayings import named
 from chalicelib.planning.versions import CannotConvert, convert
 
-_NAMESPACE = ("", "Namespace")
 _VOLUME = ("", "PersistentVolume")
 _CLAIM = ("", "PersistentVolumeClaim")
-_BINDING = ("rbac.authorization.k8s.io", "ClusterRoleBinding")
 _CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 #: Kinds that claim names in the public DNS, for all of a controller's.
 _WITH_HOSTS = frozenset(
@@ -40,92 +36,6 @@ _WITH_HOSTS = frozenset(
 )
 #: The type of the Secrets in which Helm keeps its releases.
 _HELM_RECORD = "helm.sh/release.v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where an application is restored to. Nothing said: where it was."""
-
-    #: Old name → new name; names that stay are not in it.
-    names: Mapping[str, str] = field(default_factory=dict)
-    storage_classes: Mapping[str, str] = field(default_factory=dict)
-    #: The id of the cluster, if it is not the one that the application is registered on.
-    cluster: str | None = None
-    #: Whether that is the original's own cluster all the same, under another name.
-    same: bool = False
-    #: Whether what begins something by itself is suspended; nothing said: beside the original.
-    suspend: bool | None = None
-
-    @property
-    def far(self) -> bool:
-        """Whether it is another cluster than the original's."""
-        return self.cluster is not None and not self.same
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether it is another place: not just other classes."""
-        return bool(self.names) or self.far
-
-    @property
-    def beside(self) -> bool:
-        """Whether the original lives in the same cluster."""
-        return bool(self.names) and not self.far
-
-    @property
-    def suspends(self) -> bool:
-        """Whether jobs on a timetable and the like wait there until somebody has them go on."""
-        return self.beside if self.suspend is None else self.suspend
-
-    def takes(self, namespace: str) -> bool:
-        """Whether what is in a namespace is restored: beside the original only what goes into another one."""
-        return not self.beside or namespace in self.names
-
-    def document(self, document: Document) -> Document:
-        """The document as it holds there: its namespaces by their new names. What it says of the whole cluster is no
-        selection there, where others live: nothing of it is ever extra."""
-        if not self.elsewhere:
-            return document
-        spec = document.spec
-        scopes = tuple(moved for scope in spec.state.objects if (moved := self._scope(scope)) is not None)
-        checks = tuple(
-            check.model_copy(
-                update={"pod": check.pod.model_copy(update={"namespace": self._name(check.pod.namespace)})}
-            )
-            for check in spec.restore.health.checks
-            # What a check runs in pods of the original may change it, and says nothing of the copy.
-            if check.pod.namespace is None or self.takes(check.pod.namespace)
-        )
-        order = tuple(
-            rule.model_copy(
-                update={
-                    member: ref.model_copy(update={"namespace": self._name(ref.namespace)})
-                    for member, ref in (("before", rule.before), ("ready", rule.ready))
-                }
-            )
-            for rule in spec.restore.order
-        )
-        health = spec.restore.health.model_copy(update={"checks": checks})
-        restore = spec.restore.model_copy(update={"health": health, "order": order})
-        state = spec.state.model_copy(update={"objects": scopes})
-        return document.model_copy(update={"spec": spec.model_copy(update={"state": state, "restore": restore})})
-
-    def _scope(self, scope: Scope) -> Scope | None:
-        there = tuple(self.names.get(name, name) for name in scope.namespaces if self.takes(name))
-        return scope.model_copy(update={"namespaces": there}) if there else None
-
-    def _name(self, namespace: str | None) -> str | None:
-        return None if namespace is None else self.names.get(namespace, namespace)
-
-    def gaps(self, gaps: Iterable[Gap]) -> tuple[Gap, ...]:
-        """What could not be read of the version, by the new names."""
-        return tuple(
-            gap.model_copy(update={"namespace": self.names.get(gap.namespace, gap.namespace)})
-            for gap in gaps
-            if not gap.namespace or self.takes(gap.namespace)
-        )
-
-
-HERE = Destination()
 
 
 @dataclass(slots=True)
@@ -161,7 +71,7 @@ class Carrier:
         """Whether an object of the version is restored there at all."""
         if not self.destination.elsewhere:
             return True
-        namespace = key.name if key[:2] == _NAMESPACE else key.namespace
+        namespace = key.name if key[:2] == NAMESPACE else key.namespace
         return key[:2] != _VOLUME and (not namespace or self.destination.takes(namespace))
 
     def moved(self, key: ObjectKey) -> ObjectKey:
@@ -170,7 +80,7 @@ class Carrier:
 
     def is_named(self, key: ObjectKey) -> bool:
         """Whether it is one of the namespaces themselves."""
-        return key[:2] == _NAMESPACE
+        return key[:2] == NAMESPACE
 
     def concerns(self, key: ObjectKey) -> bool:
         """Whether an object may be changed on its way: it has to be read in full."""
@@ -181,7 +91,7 @@ class Carrier:
             or kind in self.unspoken
             or self.rewrites.concern(key)
             or (bool(there.storage_classes) and (kind == _CLAIM or kind in POD_SPECS))
-            or (there.suspends and kind in suspend.KINDS)
+            or there.has_wait(kind)
         )
 
     def carry(self, body: Body) -> Body:
@@ -189,20 +99,14 @@ class Carrier:
         is remembered of it."""
         was, there = key_of(body), self.destination
         labels = dict(body["metadata"].get("labels") or {})
-        if there.names:
-            self._look_for_names(was, body)
-            moved = _subjects_of(body)
-            body = namespaces.move(body, there.names)
-            if there.beside and was[:2] == _BINDING and _subjects_of(body) != moved:
-                body["metadata"]["name"] = self._name_beside(was.name, body)
-                # By its labels it would belong to the original: to its selection, and to who deploys it.
-                body["metadata"].pop("labels", None)
+        if there.names and not there.keeps(was):
+            body = self._move(was, body)
         if there.elsewhere:
             self._let_go(was, body)
         if there.storage_classes:
             self._exchange_classes(body)
-        began = key_of(body)[:2] in suspend.KINDS and suspend.acts(body)
-        if began and there.suspends:
+        began = was[:2] in suspend.KINDS and suspend.acts(body)
+        if there.has_wait(was[:2]):
             suspend.suspend(body)
         if self.rewrites.rules:
             known = len(self.rewrites.problems)
@@ -211,19 +115,26 @@ class Carrier:
                 self.problems.setdefault(sentence, key_of(body))
         if began:  # a rewrite can have it go on, or wait
             self.acting[key_of(body)] = not suspend.acts(body)
-        self._look_where_it_deploys(body)
+        if there.elsewhere:
+            for what, where in deploying.told(body, there.names, beside=there.beside):
+                self._say(what, where)
         self._convert(was, body)
         for place in self.unknown(body):
             self._say("Fields that the cluster does not know, and drops", f"{was} {place}")
         return body
 
-    def _look_where_it_deploys(self, body: Body) -> None:
-        if self.destination.beside:
-            for place in suspend.leads_out(body, frozenset(self.destination.names.values())):
-                self._say("Deploy to where the original is, once they go on", f"{key_of(body)} {place}")
-        elif self.destination.elsewhere:
-            for place in suspend.other_cluster(body):
-                self._say("Deploy to the cluster that they name, as the original does", f"{key_of(body)} {place}")
+    def _move(self, was: ObjectKey, body: Body) -> Body:
+        """The object by the names of its new place."""
+        there, subjects = self.destination, _subjects_of(body)
+        self._look_for_names(was, body)
+        body = namespaces.move(body, there.names)
+        if there.beside:
+            deployers.forget(body)
+            if was[:2] == BINDING and _subjects_of(body) != subjects:
+                body["metadata"]["name"] = self._name_beside(was.name, body)
+                # By its labels it would belong to the original: to its selection, and to who deploys it.
+                body["metadata"].pop("labels", None)
+        return body
 
     def _convert(self, was: ObjectKey, body: Body) -> None:
         if was[:2] in self.unspoken:
@@ -264,10 +175,10 @@ class Carrier:
                 spec.pop("selector", None)
         elif was[:2] == ("", "Service"):
             self._service(was, body)
-        elif body.get("type") == _HELM_RECORD and was[:2] == ("", "Secret") and self.destination.beside:
+        elif body.get("type") == _HELM_RECORD and was[:2] == ("", "Secret") and self.destination.names:
             self._say(
-                "What Helm wrote down of a release names the original's objects: "
-                "`helm uninstall` or `helm upgrade` of the copy would change those",
+                "What Helm wrote down of a release names objects of the old namespace: "
+                "`helm uninstall` or `helm upgrade` here would change those",
                 str(was),
             )
         elif was[:2] in _WITH_HOSTS and self.destination.beside:

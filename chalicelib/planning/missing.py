@@ -11,6 +11,7 @@ from chalicelib.planning import budgets, effects
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.draft import Draft
 from chalicelib.planning.join import LiveRow
+from chalicelib.planning.shared import REACHES
 
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _VOLUME = ("", "PersistentVolume")
@@ -31,6 +32,8 @@ def plan_missing(draft: Draft) -> None:
         key = row.key
         if _in_a_gap(key, (*draft.gaps, *draft.shared.gaps)):
             draft.leave(key, "unread", "It is not known whether it is there: this kind could not be read.")
+        elif draft.shared.reaches(key):
+            draft.leave(key, REACHES, "It would have a say in the original too, which lives in this cluster.")
         elif draft.context.resources and draft.context.resource_of(key) is None and key.group not in arriving:
             draft.leave(key, "not-served", "The cluster does not serve this kind.")
         elif key in seen and _volume_went(seen[key]):

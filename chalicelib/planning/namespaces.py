@@ -10,19 +10,19 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from chalicelib.domain.objects import Body, ObjectKey, key_of
-from chalicelib.planning.pod_specs import POD_SPECS
+from chalicelib.planning import deploying
+from chalicelib.planning.namespace_fields import ANNOTATIONS, FIELDS, LABELS, QUALIFIED_ANNOTATIONS, SELECTORS
+from chalicelib.planning.paths import below, holders
 
 #: Old name → new name.
 Names = Mapping[str, str]
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-#: Annotations that hold `namespace/name`.
-_QUALIFIED_ANNOTATIONS = ("cert-manager.io/inject-ca-from", "cert-manager.io/inject-ca-from-secret")
 #: What the group of all accounts of a namespace, and one account as a user, are called.
 _GROUP, _USER = "system:serviceaccounts:", "system:serviceaccount:"
 _LABEL = r"([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)"
@@ -30,67 +30,7 @@ _DNS = re.compile(rf"\.{_LABEL}\.svc(?![-a-z0-9])")
 #: `db.shop` and no more: a Service's name, or (as often) the end of something else.
 _SHORT = re.compile(rf"(?<![-a-z0-9]){_LABEL}\.{_LABEL}(?![-a-z0-9]|\.[a-z0-9])")
 
-_ADMISSION = "admissionregistration.k8s.io"
-_GATEWAYS = "gateway.networking.k8s.io"
-_MONITORS = "monitoring.coreos.com"
 _RBAC = "rbac.authorization.k8s.io"
-
-_TERMS = (
-    "affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[]",
-    "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[]",
-    "affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm",
-    "affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm",
-)
-
-#: Fields that hold the name of a namespace, by kind: `[]` after a member goes through a list.
-_FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("", "PersistentVolume"): ("spec.claimRef.namespace",),
-    ("", "PersistentVolumeClaim"): ("spec.dataSourceRef.namespace",),
-    ("", "Endpoints"): (
-        "subsets[].addresses[].targetRef.namespace",
-        "subsets[].notReadyAddresses[].targetRef.namespace",
-    ),
-    ("discovery.k8s.io", "EndpointSlice"): ("endpoints[].targetRef.namespace",),
-    ("apiregistration.k8s.io", "APIService"): ("spec.service.namespace",),
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): ("spec.conversion.webhook.clientConfig.service.namespace",),
-    (_ADMISSION, "MutatingWebhookConfiguration"): ("webhooks[].clientConfig.service.namespace",),
-    (_ADMISSION, "ValidatingWebhookConfiguration"): ("webhooks[].clientConfig.service.namespace",),
-    (_ADMISSION, "ValidatingAdmissionPolicyBinding"): ("spec.paramRef.namespace",),
-    (_ADMISSION, "MutatingAdmissionPolicyBinding"): ("spec.paramRef.namespace",),
-    ("networking.k8s.io", "IngressClass"): ("spec.parameters.namespace",),
-    (_GATEWAYS, "Gateway"): ("spec.listeners[].tls.certificateRefs[].namespace",),
-    (_GATEWAYS, "ReferenceGrant"): ("spec.from[].namespace",),
-    **{
-        (_GATEWAYS, f"{name}Route"): (
-            "spec.parentRefs[].namespace",
-            "spec.rules[].backendRefs[].namespace",
-            "spec.rules[].filters[].requestMirror.backendRef.namespace",
-        )
-        for name in ("GRPC", "HTTP", "TCP", "TLS", "UDP")
-    },
-    (_MONITORS, "Prometheus"): ("spec.alerting.alertmanagers[].namespace",),
-    **{
-        (_MONITORS, kind): ("spec.namespaceSelector.matchNames[]",)
-        for kind in ("ServiceMonitor", "PodMonitor", "Probe")
-    },
-}
-#: Label selectors over namespaces, by kind.
-_SELECTORS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("networking.k8s.io", "NetworkPolicy"): (
-        "spec.ingress[].from[].namespaceSelector",
-        "spec.egress[].to[].namespaceSelector",
-    ),
-    (_ADMISSION, "MutatingWebhookConfiguration"): ("webhooks[].namespaceSelector",),
-    (_ADMISSION, "ValidatingWebhookConfiguration"): ("webhooks[].namespaceSelector",),
-    (_ADMISSION, "ValidatingAdmissionPolicy"): ("spec.matchConstraints.namespaceSelector",),
-    (_ADMISSION, "MutatingAdmissionPolicy"): ("spec.matchConstraints.namespaceSelector",),
-    (_ADMISSION, "ValidatingAdmissionPolicyBinding"): ("spec.matchResources.namespaceSelector",),
-    (_ADMISSION, "MutatingAdmissionPolicyBinding"): ("spec.matchResources.namespaceSelector",),
-    (_GATEWAYS, "Gateway"): ("spec.listeners[].allowedRoutes.namespaces.selector",),
-}
-for _kind, _place in POD_SPECS.items():
-    _FIELDS[_kind] = tuple(f"{_place}.{term}.namespaces[]" for term in _TERMS)
-    _SELECTORS[_kind] = tuple(f"{_place}.{term}.namespaceSelector" for term in _TERMS)
 
 
 def moved_key(key: ObjectKey, names: Names) -> ObjectKey:
@@ -112,21 +52,33 @@ def move(body: Body, names: Names) -> Body:
         _exchange(metadata.get("labels"), _NAME_LABEL, names)
     elif "namespace" in metadata:
         _exchange(metadata, "namespace", names)
-    for path in _FIELDS.get(kind, ()):
-        _at(body, path.split("."), lambda holder, member: _exchange(holder, member, names))
-    for path in _SELECTORS.get(kind, ()):
-        _at(body, path.split("."), lambda holder, member: _selector(holder[member], names))
+    for path in FIELDS.get(kind, ()):
+        for holder, member in holders(body, path):
+            _exchange(holder, member, names)
+    for path in SELECTORS.get(kind, ()):
+        for holder, member in holders(body, path):
+            _selector(holder[member], names)
+    deploying.move(body, names)
     _subjects(body, key, names)
     if kind == ("", "Service"):
         _external_name(body.get("spec"), names)
+    _signs(metadata, names)
+    return body
+
+
+def _signs(metadata: dict[str, Any], names: Names) -> None:
+    """Labels and annotations that name a namespace."""
     annotations = metadata.get("annotations") or {}
-    for name in _QUALIFIED_ANNOTATIONS:
+    for name in LABELS:
+        _exchange(metadata.get("labels"), name, names)
+    for name in ANNOTATIONS:
+        _exchange(annotations, name, names)
+    for name in QUALIFIED_ANNOTATIONS:
         namespace, slash, rest = str(annotations.get(name) or "").partition("/")
         if slash and namespace in names:
             annotations[name] = f"{names[namespace]}/{rest}"
     if _LAST_APPLIED in annotations:
         annotations[_LAST_APPLIED] = _moved_text(annotations[_LAST_APPLIED], names)
-    return body
 
 
 def mentions(body: Body, names: Names, services: Collection[tuple[str, str]] = ()) -> Iterator[str]:
@@ -153,8 +105,7 @@ def mentions(body: Body, names: Names, services: Collection[tuple[str, str]] = (
 def _texts(value: Any, place: str, meant: Callable[[str], bool], *, encoded: bool) -> Iterator[str]:
     if isinstance(value, dict):
         for member, inner in value.items():
-            escaped = str(member).replace("~", "~0").replace("/", "~1")
-            yield from _texts(inner, f"{place}/{escaped}", meant, encoded=encoded)
+            yield from _texts(inner, below(place, member), meant, encoded=encoded)
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _texts(inner, f"{place}/{number}", meant, encoded=encoded)
@@ -238,24 +189,3 @@ def _moved_text(text: str, names: Names) -> str:
     for character in "<>&":
         written = written.replace(character, f"\\u{ord(character):04x}")
     return written + "\n" if text.endswith("\n") else written
-
-
-def _at(body: Any, path: Sequence[str], act: Callable[[Any, Any], None]) -> None:
-    """Call `act` with what holds each value at a path, and the member or number by which it does."""
-    if not isinstance(body, dict):
-        return
-    member, rest = path[0].removesuffix("[]"), path[1:]
-    found = body.get(member)
-    if found is None:
-        return
-    if not path[0].endswith("[]"):
-        if rest:
-            _at(found, rest, act)
-        else:
-            act(body, member)
-    elif isinstance(found, list):
-        for number, each in enumerate(found):
-            if rest:
-                _at(each, rest, act)
-            else:
-                act(found, number)

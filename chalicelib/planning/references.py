@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
+from chalicelib.planning.paths import values
 from chalicelib.planning.pod_specs import POD_SPECS, pod_spec_of
 
 _Kind = tuple[str, str]
@@ -217,7 +218,7 @@ def references_of(body: Body, resource: Resource) -> Iterator[Reference]:
         yield Reference(service, f"serves the kind of {key}", key)
         rules = (*rules, *_CUSTOM)
     for rule in rules:
-        for value in _at(body, rule.path.split(".")):
+        for value in values(body, rule.path):
             target = _target(value, rule.kind, key.namespace)
             if target is not None and not _reaches_for_a_secret(target, rule.kind, key):
                 yield Reference(target, _reason(rule.what, key, body), key)
@@ -261,7 +262,7 @@ def _parameters_of_class(body: Body, key: ObjectKey) -> Iterator[Reference]:
 def _quota_of_priority(body: Body, key: ObjectKey) -> Iterator[Reference]:
     if key[:2] != ("", "ResourceQuota"):
         return
-    for term in _at(body, ["spec", "scopeSelector", "matchExpressions[]"]):
+    for term in values(body, "spec.scopeSelector.matchExpressions[]"):
         if term.get("scopeName") == "PriorityClass":
             for name in term.get("values") or ():
                 yield Reference(ObjectKey(*_PRIORITY, "", name), f"priority class of {key}", key)
@@ -286,21 +287,6 @@ def _target(value: Any, kind: _Kind, namespace: str) -> ObjectKey | None:
     if not found[1]:
         return None
     return ObjectKey(*found, str(value.get("namespace") or namespace), str(value["name"]))
-
-
-def _at(body: Any, path: Sequence[str]) -> Iterator[Any]:
-    """Every value at a path; `[]` after a member goes through a list."""
-    if not path:
-        if body is not None:
-            yield body
-        return
-    member, rest = path[0], path[1:]
-    found = body.get(member.removesuffix("[]")) if isinstance(body, dict) else None
-    if not member.endswith("[]"):
-        yield from _at(found, rest) if found is not None else ()
-    elif isinstance(found, list):
-        for each in found:
-            yield from _at(each, rest)
 
 
 # ── the other way round ─────────────────────────────────────────────────────────────────────────────────────
@@ -343,7 +329,7 @@ def named_by(body: Body) -> Iterator[Reference]:
     }
     if key.kind in places:
         path, what = places[key.kind]
-        for service in _at(body, path.split(".")):
+        for service in values(body, path):
             if isinstance(service, dict) and service.get("name"):
                 named = ObjectKey(*SERVICE, str(service.get("namespace") or ""), str(service["name"]))
                 yield Reference(named, f"{what} Service {named.namespace}/{named.name}", key)
@@ -351,7 +337,7 @@ def named_by(body: Body) -> Iterator[Reference]:
 
 def accounts_named(body: Body) -> Iterator[ObjectKey]:
     """The accounts that the subjects of a binding or a flow schema are; a group of them is one called `*`."""
-    subjects = [*(body.get("subjects") or ()), *_at(body, ["spec", "rules[]", "subjects[]"])]
+    subjects = [*(body.get("subjects") or ()), *values(body, "spec.rules[].subjects[]")]
     for subject in subjects:
         # A flow schema's subject has its content in a member of its kind's name.
         inner = {"serviceAccount": ACCOUNT[1], "group": "Group", "user": "User"}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.planning.capture_rules import Reason
+from chalicelib.planning.shared import REACHES
 
 #: Why nothing is done about an object that the version holds, by what stands in its way.
 WHY_LEFT: dict[str, str] = {
@@ -25,6 +26,8 @@ _WARNINGS = {
     "incomplete": "Not deleted because not everything could be read: {objects}.",
     "shared": "Perhaps used by others, so left as it is though it differs: {objects}. "
     "Ask for `shared` to have it changed.",
+    REACHES: "Not made beside the original, in which they would have a say too: {objects}. "
+    "Who wants them for the copy gives them names and selectors of their own.",
     "volume-gone": "Not restored because its storage is gone: {objects}.",
     Reason.FINISHED.value: "Not run again because it has finished since: {objects}.",
     Reason.EXCLUDED.value: "Left as it is because a label keeps it out: {objects}.",

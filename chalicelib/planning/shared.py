@@ -1,7 +1,7 @@
 """Objects that a version pulled in: others may use them too.
 
-Missing, they are made. Where they differ it is reported, and they are changed only if that was asked for. They are
-never extra, so nothing here is ever deleted.
+Missing, they are made, but for what would have a say in the original beside a copy. Where they differ it is reported,
+and they are changed only if that was asked for. They are never extra, so nothing here is ever deleted.
 """
 
 from __future__ import annotations
@@ -12,8 +12,20 @@ from dataclasses import dataclass, field
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.version import Gap
 
-#: The reason of a skip.
-SHARED = "shared"
+#: Reasons of a skip: it differs; it is missing, and would have a say in the original.
+SHARED, REACHES = "shared", "reaches-the-original"
+
+_ADMISSION = "admissionregistration.k8s.io"
+#: Kinds whose objects judge, or answer for, every object of a cluster.
+_OF_EVERYBODY = frozenset(
+    {
+        ("apiregistration.k8s.io", "APIService"),
+        (_ADMISSION, "MutatingAdmissionPolicyBinding"),
+        (_ADMISSION, "MutatingWebhookConfiguration"),
+        (_ADMISSION, "ValidatingAdmissionPolicyBinding"),
+        (_ADMISSION, "ValidatingWebhookConfiguration"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +37,16 @@ class Shared:
     gaps: tuple[Gap, ...] = ()
     #: At a destination: what belongs to the whole cluster there.
     cluster_wide: frozenset[ObjectKey] = frozenset()
+    #: Whether the original lives in the same cluster.
+    beside: bool = False
 
     def leaves(self, key: ObjectKey) -> bool:
         """Whether an object that differs is left as it is."""
         return not self.asked and (key in self.reasons or key in self.cluster_wide)
+
+    def reaches(self, key: ObjectKey) -> bool:
+        """Whether an object, once it is made, has a say in everything on a cluster where the original is too."""
+        return self.beside and key in self.cluster_wide and key[:2] in _OF_EVERYBODY
 
     def why(self, key: ObjectKey) -> str:
         """A sentence about an object that was pulled in; empty of others."""

@@ -1,7 +1,8 @@
 """What begins something by itself: jobs on a timetable, and what deploys or commits from elsewhere.
 
 Restored elsewhere it would do so a second time: two bills, two mails; or it would go on deploying to where the
-original is. Suspended, it is there as it was kept, and does nothing until somebody has it go on.
+original is, or into the namespace by its old name. Suspended, it is there as it was kept, and does nothing until
+somebody has it go on.
 
     spec.suspend: true                            CronJob, Job, objects of Flux, workflows, scheduled backups
     without what has it sync by itself            Application and ApplicationSet of Argo CD, which have no such field
@@ -13,32 +14,29 @@ from collections.abc import Iterator
 from typing import Any
 
 from chalicelib.domain.objects import Body, key_of
+from chalicelib.planning import deploying
+from chalicelib.planning.paths import mappings
 
-_ARGO = "argoproj.io"
-_APPLICATION, _SET = (_ARGO, "Application"), (_ARGO, "ApplicationSet")
-_KUSTOMIZATION = ("kustomize.toolkit.fluxcd.io", "Kustomization")
-_RELEASE = ("helm.toolkit.fluxcd.io", "HelmRelease")
+_APPLICATION, _SET = deploying.APPLICATION, deploying.SET
+_COMMITS = ("image.toolkit.fluxcd.io", "ImageUpdateAutomation")
 #: Kinds whose `spec.suspend` says it.
 _WITH_FIELD = frozenset(
     {
         ("batch", "CronJob"),
         ("batch", "Job"),
-        (_ARGO, "CronWorkflow"),
-        (_ARGO, "Workflow"),
-        ("image.toolkit.fluxcd.io", "ImageUpdateAutomation"),
+        (deploying.ARGO, "CronWorkflow"),
+        (deploying.ARGO, "Workflow"),
         ("jobset.x-k8s.io", "JobSet"),
         ("postgresql.cnpg.io", "ScheduledBackup"),
-        _KUSTOMIZATION,
-        _RELEASE,
+        _COMMITS,
+        deploying.KUSTOMIZATION,
+        deploying.RELEASE,
     }
 )
-#: What Argo CD deletes what an Application deployed by, as it is deleted.
-_CASCADE = "resources-finalizer.argocd.argoproj.io"
-#: How Argo CD calls the cluster that it is on.
-_OWN_CLUSTER = frozenset({"https://kubernetes.default.svc", "in-cluster", ""})
-
 #: Kinds that this module knows: what is asked of others is answered with no.
 KINDS = _WITH_FIELD | {_APPLICATION, _SET}
+#: Of these, those that deploy from sources (or commit to them), which know a namespace by its old name.
+FROM_SOURCES = deploying.KINDS | {_COMMITS}
 
 
 def acts(body: Body) -> bool:
@@ -63,41 +61,11 @@ def suspend(body: Body) -> None:
         for holder, member in list(_automatic(body)):
             del holder[member]
         for metadata in _metadata(body):
-            kept = [name for name in metadata.get("finalizers") or () if not str(name).startswith(_CASCADE)]
+            kept = [name for name in metadata.get("finalizers") or () if not str(name).startswith(deploying.CASCADE)]
             if kept:
                 metadata["finalizers"] = kept
             else:
                 metadata.pop("finalizers", None)
-
-
-def leads_out(body: Body, into: frozenset[str]) -> Iterator[str]:
-    """Places (JSON Pointers) by which what deploys reaches beyond the namespaces `into`, once it goes on. A cluster
-    that is named is beyond. Nothing is known of what its sources say themselves."""
-    spec, kind = body.get("spec") or {}, key_of(body)[:2]
-    if kind in {_APPLICATION, _SET}:
-        for place, holder in _specs(spec, kind):
-            destination = holder.get("destination") or {}
-            if destination.get("namespace") and destination["namespace"] not in into:
-                yield f"{place}/destination/namespace"
-    elif kind in {_KUSTOMIZATION, _RELEASE}:
-        # A HelmRelease that says nothing is installed where it is; a Kustomization goes where its manifests say.
-        unsaid = body["metadata"].get("namespace") if kind == _RELEASE else None
-        if spec.get("targetNamespace", unsaid) not in into:
-            yield "/spec/targetNamespace"
-    yield from other_cluster(body)
-
-
-def other_cluster(body: Body) -> Iterator[str]:
-    """Places by which what deploys names a cluster: not the one it is on, but the same as the original's."""
-    spec, kind = body.get("spec") or {}, key_of(body)[:2]
-    if kind in {_APPLICATION, _SET}:
-        for place, holder in _specs(spec, kind):
-            destination = holder.get("destination") or {}
-            for member in ("server", "name"):
-                if str(destination.get(member) or "") not in _OWN_CLUSTER:
-                    yield f"{place}/destination/{member}"
-    elif kind in {_KUSTOMIZATION, _RELEASE} and spec.get("kubeConfig"):
-        yield "/spec/kubeConfig"
 
 
 def _automatic(body: Body) -> Iterator[tuple[dict[str, Any], str]]:
@@ -111,7 +79,7 @@ def _automatic(body: Body) -> Iterator[tuple[dict[str, Any], str]]:
             yield spec, "templatePatch"
     elif body.get("operation"):  # a sync that somebody has asked for
         yield body, "operation"
-    for holder in _all(spec):
+    for _, holder in mappings(spec):
         policy = holder.get("syncPolicy")
         if isinstance(policy, dict) and policy.get("automated") is not None:
             yield policy, "automated"
@@ -119,23 +87,7 @@ def _automatic(body: Body) -> Iterator[tuple[dict[str, Any], str]]:
 
 def _metadata(body: Body) -> Iterator[dict[str, Any]]:
     yield body["metadata"]
-    for holder in _all(body.get("spec")):
+    for _, holder in mappings(body.get("spec")):
         template = holder.get("template")
         if isinstance(template, dict) and isinstance(template.get("metadata"), dict):
             yield template["metadata"]
-
-
-def _specs(spec: dict[str, Any], kind: tuple[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The spec of an Application, or of those that are made from a template."""
-    if kind == _APPLICATION:
-        yield "/spec", spec
-    else:
-        yield "/spec/template/spec", (spec.get("template") or {}).get("spec") or {}
-
-
-def _all(value: Any) -> Iterator[dict[str, Any]]:
-    """Every mapping in a value, itself included."""
-    if isinstance(value, dict):
-        yield value
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _all(inner)

@@ -30,8 +30,8 @@ _OPTIONS = (
     click.option(
         "--suspend/--no-suspend",
         default=None,
-        help="Whether CronJobs, Jobs and what deploys by itself wait there. Default: the document's, else only "
-        "beside the original.",
+        help="Whether CronJobs, Jobs and what deploys by itself wait there. Default: the document's, else "
+        "beside the original; what deploys, wherever a namespace has another name.",
     ),
 )
 

@@ -35,7 +35,7 @@ class RestoreRequest(Request):
     suspend: bool | None = Field(
         None,
         description="Whether CronJobs, Jobs and what deploys by itself are suspended. Not said: as the document "
-        "says, else only beside the original.",
+        "says, else beside the original; what deploys, wherever namespaces have other names.",
     )
     only: Only = Field(default_factory=list, description="`Kind.group/name` with `*` and `?`: only these objects.")
     on_failure: Literal["rollback", "keep"] | None = None

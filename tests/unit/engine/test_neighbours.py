@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalicelib.domain.ids import new_id
 from chalicelib.engine.neighbours import neighbours
 from chalicelib.language.loader import load
-from chalicelib.planning.elsewhere import HERE, Destination
+from chalicelib.planning.destination import HERE, Destination
 from tests.unit.engine.house import NOON, House
 
 COPY = """

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.planning.deployers import Deployed, Deployer, deployers_of
+from chalicelib.planning.deployers import Deployed, Deployer, deployers_of, forget
 
 
 def _body(labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None, **metadata: Any) -> Any:
@@ -82,3 +82,17 @@ def test_each_deployer_is_told_once_with_what_to_do(body: Any, what_to_do: str) 
     (said,) = deployed.sentences()
     assert what_to_do in said
     assert "Deployment.apps shop/web and others" in said
+
+
+def test_a_copy_is_nobodys_but_helms_who_goes_by_records() -> None:
+    body = _body(
+        {"argocd.argoproj.io/instance": "shop", "app": "web", **_FLUX_RELEASE},
+        {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web", **_RELEASE},
+    )
+    forget(body)
+    assert (body["metadata"]["labels"], body["metadata"]["annotations"]) == ({"app": "web"}, _RELEASE)
+    assert list(deployers_of(body)) == [Deployer("Helm", "shop", "shop")]
+    forget(body)
+    bare = _body({"argocd.argoproj.io/instance": "shop"})
+    forget(bare)
+    assert "labels" not in bare["metadata"]

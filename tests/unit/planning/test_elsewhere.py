@@ -10,7 +10,8 @@ from chalicelib.domain.document.restore import Rewrite
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.version import Gap
 from chalicelib.language.loader import load
-from chalicelib.planning.elsewhere import HERE, Carrier, Destination
+from chalicelib.planning.destination import HERE, Destination
+from chalicelib.planning.elsewhere import Carrier
 from chalicelib.planning.normalise import copy_of
 from chalicelib.planning.rewrite import Rewrites
 
@@ -135,13 +136,71 @@ def test_a_rewrite_can_have_one_go_on() -> None:
     assert list(one.acting.values()) == [False]
 
 
-def test_what_would_deploy_to_where_the_original_is_is_told_with_its_field() -> None:
-    spec = {"destination": {"namespace": "infra", "server": "https://far.example"}}
-    for there, said in ((BESIDE, "/spec/destination/namespace"), (FAR, "/spec/destination/server")):
-        one = carrier(there)
-        one.carry(body("Application", "argoproj.io/v1alpha1", spec=spec))
-        assert said in " ".join(one.warnings)
-    assert "infra" not in " ".join(carrier(HERE).warnings)
+AUTOMATED = {"destination": {"namespace": "shop"}, "syncPolicy": {"automated": {"prune": True}}}
+
+
+@pytest.mark.parametrize(
+    ("there", "waits", "namespace"),
+    [
+        (BESIDE, True, "copy"),
+        (FAR, False, "shop"),
+        (BOTH, True, "copy"),
+        (Destination(names={"shop": "copy"}, cluster="cl-there", suspend=False), False, "copy"),
+    ],
+)
+def test_what_deploys_waits_wherever_a_namespace_has_another_name(
+    there: Destination, waits: bool, namespace: str
+) -> None:
+    one = carrier(there)
+    spec = one.carry(body("Application", "argoproj.io/v1alpha1", spec=AUTOMATED))["spec"]
+    assert ("automated" not in spec["syncPolicy"], spec["destination"]["namespace"]) == (waits, namespace)
+    assert list(one.acting.values()) == [waits]
+    told = "Deploy what their sources say once they go on" in " ".join(one.warnings)
+    assert told is bool(there.names)
+
+
+def test_by_hand_or_by_itself_an_application_of_the_copy_never_has_what_it_deployed_deleted() -> None:
+    application = body("Application", "argoproj.io/v1alpha1", spec={"destination": {"namespace": "shop"}})
+    application["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io"]
+    one = carrier(BESIDE)
+    assert "finalizers" not in one.carry(copy_of(application))["metadata"]
+    assert one.acting == {}
+
+
+def test_beside_the_original_nothing_bears_the_signs_of_who_deployed_it() -> None:
+    signed = body("ConfigMap")
+    signed["metadata"]["labels"] = {
+        "argocd.argoproj.io/instance": "shop",
+        "kustomize.toolkit.fluxcd.io/name": "shop",
+        "kustomize.toolkit.fluxcd.io/namespace": "shop",
+    }
+    assert "labels" not in carrier(BESIDE).carry(copy_of(signed))["metadata"]
+    far = carrier(BOTH).carry(copy_of(signed))["metadata"]["labels"]
+    assert far == {**signed["metadata"]["labels"], "kustomize.toolkit.fluxcd.io/namespace": "copy"}
+
+
+HOOK = {"clientConfig": {"service": {"name": "hook", "namespace": "shop"}}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "content"),
+    [
+        ("ValidatingWebhookConfiguration", "admissionregistration.k8s.io/v1", {"webhooks": [HOOK]}),
+        ("APIService", "apiregistration.k8s.io/v1", {"spec": HOOK["clientConfig"]}),
+        (
+            "CustomResourceDefinition",
+            "apiextensions.k8s.io/v1",
+            {"spec": {"conversion": {"strategy": "Webhook", "webhook": HOOK}}},
+        ),
+    ],
+)
+def test_what_belongs_to_the_whole_cluster_names_the_original_beside_it_and_the_copy_far_from_it(
+    kind: str, version: str, content: dict[str, Any]
+) -> None:
+    kept = {"apiVersion": version, "kind": kind, "metadata": {"name": "one"}, **content}
+    assert carrier(BESIDE).carry(copy_of(kept)) == kept
+    far = carrier(BOTH).carry(copy_of(kept))
+    assert str(far) == str(kept).replace("'shop'", "'copy'")
 
 
 def test_beside_the_original_hosts_that_both_would_answer_to_are_told() -> None:
@@ -154,11 +213,12 @@ def test_beside_the_original_hosts_that_both_would_answer_to_are_told() -> None:
     assert list(far.warnings) == []
 
 
-def test_beside_the_original_a_record_of_helm_that_names_its_objects_is_told() -> None:
-    beside, far = carrier(BESIDE), carrier(FAR)
-    for one in (beside, far):
+def test_a_record_of_helm_that_names_objects_of_the_old_namespace_is_told() -> None:
+    beside, both, far = carrier(BESIDE), carrier(BOTH), carrier(FAR)
+    for one in (beside, both, far):
         one.carry(body("Secret", type="helm.sh/release.v1", data={"release": "SDRz"}))
     assert "would change those: Secret shop/one." in next(iter(beside.warnings))
+    assert list(both.warnings) == list(beside.warnings)
     assert list(far.warnings) == []
 
 

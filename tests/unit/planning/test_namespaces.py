@@ -47,6 +47,8 @@ def body(kind: str, version: str = "v1", *, metadata: dict[str, Any] | None = No
     }
 
 
+_PLACE = {"destination": {"namespace": "shop", "name": "in-cluster"}}
+ARGO = "argoproj.io/v1alpha1"
 ADMISSION = "admissionregistration.k8s.io/v1"
 RBAC = "rbac.authorization.k8s.io/v1"
 #: What it is → an object, and how many times it names the namespace beside its own place.
@@ -140,6 +142,100 @@ NAMING = {
     "whose certificate is injected": (
         body("Secret", metadata={"annotations": {"cert-manager.io/inject-ca-from": "shop/ca"}}),
         1,
+    ),
+    "where an Application deploys to": (
+        body(
+            "Application",
+            ARGO,
+            spec={
+                "project": "default",
+                "destination": {"namespace": "shop", "server": "https://kubernetes.default.svc"},
+                "ignoreDifferences": [{"kind": "ConfigMap", "namespace": "shop"}, {"namespace": "infra"}],
+                "source": {"helm": {"namespace": "shop"}},
+                "sources": [{"kustomize": {"namespace": "shop"}}, {"path": "x"}],
+                "sourceHydrator": {"drySource": {"helm": {"namespace": "shop"}}},
+            },
+            operation={"sync": {"resources": [{"kind": "ConfigMap", "namespace": "shop"}]}},
+        ),
+        6,
+    ),
+    "where an ApplicationSet makes Applications, and these deploy to": (
+        body(
+            "ApplicationSet",
+            ARGO,
+            spec={
+                "generators": [{"matrix": {"generators": [{"git": {"template": {"spec": _PLACE}}}]}}],
+                "template": {"metadata": {"namespace": "shop"}, "spec": _PLACE},
+            },
+        ),
+        3,
+    ),
+    "where Applications of a project may be, and lead to": (
+        body(
+            "AppProject",
+            ARGO,
+            spec={
+                "sourceNamespaces": ["shop", "infra"],
+                "destinations": [{"namespace": "shop", "server": "*"}, {"namespace": "infra", "name": "in-cluster"}],
+                "destinationServiceAccounts": [{"namespace": "shop", "defaultServiceAccount": "shop:deployer"}],
+                "syncWindows": [{"namespaces": ["shop"]}],
+            },
+        ),
+        5,
+    ),
+    "what a Kustomization deploys from, after and to": (
+        body(
+            "Kustomization",
+            "kustomize.toolkit.fluxcd.io/v1",
+            spec={
+                "sourceRef": {"kind": "GitRepository", "name": "git", "namespace": "shop"},
+                "dependsOn": [{"name": "db", "namespace": "shop"}, {"name": "dns", "namespace": "infra"}],
+                "targetNamespace": "shop",
+                "healthChecks": [{"kind": "Deployment", "name": "web", "namespace": "shop"}],
+                "ignore": [{"paths": ["/spec"], "target": {"namespace": "shop"}}],
+            },
+        ),
+        5,
+    ),
+    "what a HelmRelease deploys from, after and to": (
+        body(
+            "HelmRelease",
+            "helm.toolkit.fluxcd.io/v2",
+            spec={
+                "chart": {"spec": {"sourceRef": {"kind": "HelmRepository", "name": "a", "namespace": "shop"}}},
+                "chartRef": {"kind": "OCIRepository", "name": "a", "namespace": "shop"},
+                "dependsOn": [{"name": "db", "namespace": "shop"}],
+                "targetNamespace": "shop",
+                "storageNamespace": "shop",
+                "driftDetection": {"ignore": [{"paths": ["/spec"], "target": {"namespace": "shop"}}]},
+            },
+        ),
+        6,
+    ),
+    "who may use a source": (
+        body("GitRepository", "source.toolkit.fluxcd.io/v1", spec={"accessFrom": {"namespaceSelectors": [_OWN]}}),
+        1,
+    ),
+    "what an Alert listens to": (
+        body(
+            "Alert",
+            "notification.toolkit.fluxcd.io/v1beta3",
+            spec={"eventSources": [{"kind": "Kustomization", "name": "a", "namespace": "shop"}]},
+        ),
+        1,
+    ),
+    "the release and the object of Flux that it is deployed by": (
+        body(
+            "ConfigMap",
+            metadata={
+                "annotations": {"meta.helm.sh/release-name": "web", "meta.helm.sh/release-namespace": "shop"},
+                "labels": {
+                    "kustomize.toolkit.fluxcd.io/name": "web",
+                    "kustomize.toolkit.fluxcd.io/namespace": "shop",
+                },
+            },
+        ),
+        2,
     ),
     "what kubectl remembers": (
         body("ConfigMap", metadata={"annotations": {"kubectl.kubernetes.io/last-applied-configuration": _APPLIED}}),

@@ -484,3 +484,15 @@ def test_what_was_pulled_in_and_may_not_be_read_is_left_and_stops_no_exact_resto
     gap = Gap(group="", kind="ConfigMap", status=403, message="no")
     plan = World([make("ConfigMap", "a")], []).plan(shared=shared(gaps=(gap,)))
     assert (one(plan).reason, plan.blockers) == ("unread", ())
+
+
+@pytest.mark.parametrize(("beside", "verb"), [(True, Verb.SKIP), (False, Verb.CREATE)])
+def test_a_webhook_that_is_missing_is_not_made_where_it_would_judge_the_original_too(
+    beside: bool, verb: Verb
+) -> None:
+    hook = make("ValidatingWebhookConfiguration", "hook", "", version="admissionregistration.k8s.io/v1")
+    there = Shared(cluster_wide=frozenset({key_of(hook)}), beside=beside)
+    plan = World([hook], []).plan(shared=there)
+    assert one(plan).verb is verb
+    assert ("Not made beside the original" in " ".join(plan.warnings)) is beside
+    assert plan.empty is beside

@@ -9,8 +9,6 @@ import pytest
 from chalicelib.planning import suspend
 from chalicelib.planning.normalise import copy_of
 
-INTO = frozenset({"copy"})
-
 
 def body(version: str, kind: str, spec: Any, **more: Any) -> dict[str, Any]:
     head = {"apiVersion": version, "kind": kind, "metadata": {"name": "one", "namespace": "copy"}}
@@ -81,31 +79,9 @@ def test_the_applications_of_a_set_wait_too_whichever_template_makes_them() -> N
     assert one["spec"]["template"]["metadata"] == {}
 
 
-@pytest.mark.parametrize(
-    ("kind", "spec", "places"),
-    [
-        ("Application", {"destination": {"namespace": "copy"}}, []),
-        ("Application", {"destination": {"namespace": "copy", "server": "https://kubernetes.default.svc"}}, []),
-        ("Application", {"destination": {"namespace": "infra"}}, ["/spec/destination/namespace"]),
-        ("Application", {"destination": {"server": "https://far.example"}}, ["/spec/destination/server"]),
-        (
-            "ApplicationSet",
-            {"template": {"spec": {"destination": {"namespace": "{{ns}}", "name": "far"}}}},
-            ["/spec/template/spec/destination/namespace", "/spec/template/spec/destination/name"],
-        ),
-    ],
-)
-def test_an_application_that_reaches_beyond_the_copy_is_found(kind: str, spec: Any, places: list[str]) -> None:
-    assert list(suspend.leads_out(body("argoproj.io/v1alpha1", kind, spec), INTO)) == places
-
-
-def test_an_object_of_flux_that_reaches_beyond_the_copy_is_found() -> None:
-    def places(kind: str, **spec: Any) -> list[str]:
-        group = "helm" if kind == "HelmRelease" else "kustomize"
-        return list(suspend.leads_out(body(f"{group}.toolkit.fluxcd.io/v1", kind, spec), INTO))
-
-    assert places("Kustomization", targetNamespace="copy") == []
-    assert places("Kustomization") == ["/spec/targetNamespace"]  # it goes where its manifests say
-    assert places("HelmRelease") == []
-    assert places("HelmRelease", targetNamespace="shop") == ["/spec/targetNamespace"]
-    assert places("HelmRelease", kubeConfig={"secretRef": {"name": "far"}}) == ["/spec/kubeConfig"]
+def test_an_application_that_somebody_syncs_by_hand_deletes_nothing_of_the_originals_either() -> None:
+    one = body("argoproj.io/v1alpha1", "Application", {"project": "default"})
+    one["metadata"]["finalizers"] = ["resources-finalizer.argocd.argoproj.io/foreground"]
+    suspend.suspend(one)
+    assert one["spec"] == {"project": "default"}
+    assert "finalizers" not in one["metadata"]
