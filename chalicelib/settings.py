@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -16,6 +17,7 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from chalicelib.domain.errors import Invalid, Problem
+from chalicelib.domain.problems import problems_of
 
 #: The release, as `pyproject.toml` has it (in Lambda there is no installed package to ask).
 RELEASE = "0.1.0"
@@ -156,7 +158,8 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate(given)
         except ValidationError as error:
-            problems = [_problem(details) for details in error.errors()]
+            hint = "mend it or unset it to get the default"
+            problems = [replace(problem, hint=hint) for problem in problems_of(error, cls)]
             raise Invalid(f"Settings cannot be used: {'; '.join(map(str, problems))}.", problems) from None
         settings._refuse_pairs()
         return settings
@@ -227,10 +230,3 @@ def _from_file(variable: str, path: Path | None) -> SecretStr | None:
 def _refused(variable: str, message: str, hint: str) -> Invalid:
     problem = Problem(variable, message, hint=hint)
     return Invalid(f"Settings cannot be used: {problem}.", [problem])
-
-
-def _problem(details: Any) -> Problem:
-    """Pydantic's words in ours. The value itself is never repeated: it may be a secret in the wrong place."""
-    name = str(details["loc"][0])
-    message = str(details["msg"]).removeprefix("Value error, ")
-    return Problem(name, message[:1].lower() + message[1:], hint="mend it or unset it to get the default")

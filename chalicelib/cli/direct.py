@@ -17,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 from chalicelib.cli.failure import Failure
 from chalicelib.cli.gateway import Json
-from chalicelib.domain.errors import MainstayError, Malformed
+from chalicelib.domain.errors import Invalid, MainstayError
+from chalicelib.domain.problems import problems_of
 from chalicelib.services.models.applications import (
     ApplicationChange,
     ApplicationRegistration,
@@ -318,11 +319,8 @@ class DirectGateway:
                 {member: given for member, given in members.items() if nulls or given is not None}
             )
         except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in details["loc"])
-            raise Failure.of_error(
-                Malformed(f"{where}: {str(details['msg']).removeprefix('Value error, ')}.")
-            ) from None
+            problems = problems_of(error, model)
+            raise Failure.of_error(Invalid(f"The request is not as it must be: {problems[0]}.", problems)) from None
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from chalicelib.domain.document import Document
 from chalicelib.domain.errors import Problem
 from chalicelib.domain.fields import quoted
+from chalicelib.domain.problems import sentence_of
 from chalicelib.language.places import Path, Places, show_path
 
 _Said = tuple[str, str | None]
@@ -84,7 +85,7 @@ def _problem(error: ErrorDetails, places: Places) -> Problem:
     if kind == "missing":
         place = places.of_name(path[:-1])
     message, hint = _sentence(kind, path, error["input"], context, places)
-    return Problem(show_path(path), message or f"{error['msg']}.", place.line, place.column, hint)
+    return Problem(show_path(path), message or f"{_upper(sentence_of(error))}.", place.line, place.column, hint)
 
 
 def _sentence(kind: str, path: Path, value: object, context: dict[str, Any], places: Places) -> _Said:

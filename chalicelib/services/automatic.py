@@ -14,6 +14,7 @@ from chalicelib.domain.document.backup import Keep
 from chalicelib.domain.errors import Conflict, Invalid, Malformed
 from chalicelib.domain.fields import parse_duration, show_duration
 from chalicelib.domain.policy import BackupPolicy
+from chalicelib.domain.problems import problems_of
 from chalicelib.services import views
 from chalicelib.services.access import Asker
 from chalicelib.services.documents import accepted
@@ -183,9 +184,8 @@ def _keep(said: Mapping[str, Any] | None) -> Keep | None:
     try:
         keep = Keep.model_validate(dict(said), by_alias=True, by_name=False)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, ("keep", *details["loc"])))
-        raise invalid(where, details["msg"].rstrip("."), "see `backup.keep` in docs/language.md") from None
+        first = problems_of(error, Keep, under="keep")[0]
+        raise invalid(first.path, first.message, first.hint or "see `backup.keep` in docs/language.md") from None
     if not keep.last_good:
         raise invalid("keep.lastGood", "the last good version always stays", "leave it out")
     return keep

@@ -18,17 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from chalicelib.domain.errors import (
-    ClusterError,
-    Invalid,
-    MainstayError,
-    Malformed,
-    NotFound,
-    Problem,
-    RequestError,
-)
+from chalicelib.domain.errors import ClusterError, Invalid, MainstayError, Malformed, NotFound, RequestError
 from chalicelib.domain.ids import derived_id, parse_id
 from chalicelib.domain.operation import Operation
+from chalicelib.domain.problems import problems_of
 from chalicelib.domain.request import LARGEST, NEWEST_GOOD, RestoreAsked, read
 from chalicelib.domain.request_key import RequestKey
 from chalicelib.services import naming
@@ -286,10 +279,8 @@ def _options(asked: RestoreAsked) -> RestoreRequest:
     try:
         return RestoreRequest.model_validate(dict(asked.options), strict=True)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(("options", *map(str, details["loc"])))
-        problem = Problem(where, str(details["msg"]).removeprefix("Value error, "))
-        raise Invalid(f"The request cannot be done: {problem}.", [problem]) from None
+        problems = problems_of(error, RestoreRequest, under="options")
+        raise Invalid(f"The request cannot be done: {problems[0]}.", problems) from None
 
 
 def _sha256(data: bytes) -> str:

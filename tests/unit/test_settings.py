@@ -28,9 +28,9 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
         ("MAINSTAY_CONTROL", "file://relative", "file:///"),
         ("MAINSTAY_LISTEN", "8700", "host:port"),
         ("MAINSTAY_LISTEN", "localhost:99999", "host:port"),
-        ("MAINSTAY_LEASE_SECONDS", "soon", "number"),
-        ("MAINSTAY_LEASE_SECONDS", "0", "greater"),
-        ("MAINSTAY_WORKERS", "0", "greater"),
+        ("MAINSTAY_LEASE_SECONDS", "soon", "it must be a number"),
+        ("MAINSTAY_LEASE_SECONDS", "0", "at least 2"),
+        ("MAINSTAY_WORKERS", "0", "at least 1"),
     ],
 )
 def test_what_is_wrong_is_told_by_the_variables_name_and_how_to_mend_it(name: str, value: str, says: str) -> None:

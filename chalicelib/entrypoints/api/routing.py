@@ -28,8 +28,8 @@ from pydantic import BaseModel, ValidationError
 
 from chalicelib import bootstrap
 from chalicelib.domain.errors import Invalid, MainstayError, Malformed, Unauthenticated
+from chalicelib.domain.problems import problems_of
 from chalicelib.domain.traces import places
-from chalicelib.entrypoints.api.problems import problems_of
 from chalicelib.services.access import Asker
 from chalicelib.services.bundle import Services
 from chalicelib.services.models.operations import OperationView
