@@ -98,7 +98,7 @@ class Settings(BaseModel):
     tick_seconds: Annotated[float, Ge(0.5), Le(3600)] = Field(
         60,
         alias="MAINSTAY_TICK_SECONDS",
-        description="With a queue: how often the runner looks into the wake index.",
+        description="With a queue: after how long is called again for what was called for in vain.",
     )
     kubeconfig: str | None = Field(
         None, alias="KUBECONFIG", description="Kubeconfig files as kubectl reads them; default `~/.kube/config`."

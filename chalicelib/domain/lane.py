@@ -33,6 +33,11 @@ def is_held(lane: Lane, now: datetime, lease: timedelta) -> bool:
     return lane.current is not None and lane.renewed_at is not None and now - lane.renewed_at < lease
 
 
+def free_at(lane: Lane, lease: timedelta) -> datetime | None:
+    """When the lane can be taken if its holder does not renew it any more; `None` if nobody holds it."""
+    return None if lane.current is None or lane.renewed_at is None else lane.renewed_at + lease
+
+
 def take(lane: Lane, holder: str, now: datetime, lease: timedelta) -> Lane | None:
     """Take the lane for what is to be done next; `None` if somebody holds it or there is nothing to do.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from chalicelib.domain.lane import free_at
 from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.engine.calling import Caller
@@ -25,6 +26,8 @@ from chalicelib.store.wake import Entry
 
 #: How long whoever starts an operation may take between its wake entry and its document.
 _BEING_WRITTEN = timedelta(seconds=60)
+#: Between two looks at a lane that may become free at any moment.
+_SOON = timedelta(seconds=1)
 
 
 class Engine:
@@ -170,9 +173,10 @@ class Engine:
         watched = self.work(entry.application, budget)
         lane = repository.lanes.read(entry.application)
         if not watched and lane is not None and (lane.current or lane.pending):
-            # Somebody else holds it: look again when the lease can have ended.
-            wait = timedelta(seconds=self._terms.seconds if lane.current else 1)
-            repository.wake.add(repository.now() + wait, entry.application, "lease", {})
+            # Somebody else holds it: look again when their lease ends, should they be dead.
+            at = free_at(lane, timedelta(seconds=self._terms.seconds))
+            soon = repository.now() + _SOON
+            repository.wake.add(max(soon, at or soon), entry.application, "lease", {})
         repository.wake.remove(entry)
 
     def _handle_without_lane(self, entry: Entry, operation: Operation, budget: Budget | None) -> None:

@@ -2,7 +2,7 @@
 
     SQS ── Receiver ── pool ── Function ── done? ── deleted
                                        └── else it stays, and SQS shows it again when its visibility ends
-    every minute ── Schedule ── Function
+    every few seconds ── Schedule ── Function
 
 A message is deleted only after its handler did it. Redriving to the dead-letter queue is SQS' own work.
 """
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from chalice.app import Chalice
 
 _log = logging.getLogger("mainstay.queues")
+
+#: Seconds between two looks into the wake index, at most. EventBridge knows no less than a minute; here a look is two
+#: requests, and a worker that was killed is replaced that much sooner.
+LOOK = 5.0
 
 #: Seconds that a request waits for a message, that its answer may take, and between two tries when SQS is away.
 WAIT, PATIENCE, PAUSE = 2, 12.0, 3.0
@@ -174,6 +178,11 @@ class Sources:
         return all(source.join(max(0.0, end - time.monotonic())) for source in self._sources)
 
 
+def between_looks(tick_seconds: float) -> float:
+    """Seconds between two looks into the wake index, where what was called for is called for again after a tick."""
+    return min(LOOK, tick_seconds)
+
+
 def sources_of(app: Chalice, settings: Settings) -> Sources:
     """The queues that are set, each with its handler, and the schedule of the tick."""
     from chalicelib.local.lambdas import Function
@@ -184,7 +193,8 @@ def sources_of(app: Chalice, settings: Settings) -> Sources:
         "dead_letter": (settings.dead_letter_queue_url, 1),
         "bucket": (settings.request_queue_url, 1),
     }
-    sources: list[Source] = [Schedule(Function(app, "tick", stopping), stopping, settings.tick_seconds)]
+    tick = Function(app, "tick", stopping)
+    sources: list[Source] = [Schedule(tick, stopping, between_looks(settings.tick_seconds))]
     sources += [
         Receiver(SqsQueue(url, PATIENCE), Function(app, name, stopping), stopping, at_once)
         for name, (url, at_once) in read.items()

@@ -593,6 +593,23 @@ def test_a_tick_looks_only_at_what_is_due(house: House) -> None:
     assert house.engine.tick() == 1
 
 
+def test_a_lane_that_is_held_is_looked_at_when_its_lease_ends_and_taken_if_its_holder_died(house: House) -> None:
+    started, lanes = house.start("backup"), house.repository.lanes
+    taken = lanes.take(house.application, "somebody", 30)
+    assert taken is not None
+    house.clock.advance(10)
+    lanes.renew(house.application, taken.fence, "somebody")  # and then it dies
+    house.clock.advance(15)
+    house.engine.tick()
+    (entry,) = house.repository.wake.due(NOON + timedelta(days=1))
+    assert entry.at == NOON + timedelta(seconds=40)
+    house.clock.advance(14)
+    assert house.engine.tick() == 0
+    house.clock.advance(1)
+    house.engine.tick()
+    assert house.get(started).state is State.SUCCEEDED
+
+
 # ── messages ────────────────────────────────────────────────────────────────────────────────────────────────
 
 

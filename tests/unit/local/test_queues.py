@@ -15,7 +15,7 @@ from chalicelib.adapters.queue import Received
 from chalicelib.domain.errors import QueueUnavailable
 from chalicelib.local import queues
 from chalicelib.local.lambdas import LIMITS, Function
-from chalicelib.local.queues import Receiver, Schedule, Sources
+from chalicelib.local.queues import Receiver, Schedule, Sources, between_looks
 
 
 class FakeQueue:
@@ -147,6 +147,11 @@ def test_a_schedule_calls_at_once_and_again_whatever_comes_of_it(run: Callable[.
     function, stopping = FakeFunction(act), threading.Event()
     run(Schedule(function, stopping, 0.01), stopping=stopping)
     until(lambda: len(function.got) >= 3)
+
+
+@pytest.mark.parametrize(("tick", "seconds"), [(60, 5), (5, 5), (2, 2), (3600, 5)])
+def test_what_is_due_is_looked_for_more_often_than_each_minute(tick: float, seconds: float) -> None:
+    assert between_looks(tick) == seconds
 
 
 class FakeApp:

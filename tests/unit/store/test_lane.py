@@ -133,3 +133,4 @@ def test_sealing_refuses_a_cancel_and_a_cancel_refuses_sealing() -> None:
 def test_nothing_is_asked_of_an_idle_lane() -> None:
     assert rules.request_yield(EMPTY) == EMPTY
     assert not rules.is_held(EMPTY, NOW, LEASE)
+    assert rules.free_at(EMPTY, LEASE) is None
