@@ -16,7 +16,7 @@ from chalicelib.domain.version import Gap
 SHARED, REACHES = "shared", "reaches-the-original"
 
 _ADMISSION = "admissionregistration.k8s.io"
-#: Kinds whose objects judge, or answer for, every object of a cluster.
+#: Kinds whose objects judge, answer for or queue what everybody on a cluster asks for.
 _OF_EVERYBODY = frozenset(
     {
         ("apiregistration.k8s.io", "APIService"),
@@ -24,6 +24,7 @@ _OF_EVERYBODY = frozenset(
         (_ADMISSION, "MutatingWebhookConfiguration"),
         (_ADMISSION, "ValidatingAdmissionPolicyBinding"),
         (_ADMISSION, "ValidatingWebhookConfiguration"),
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema"),
     }
 )
 

@@ -487,12 +487,13 @@ def test_what_was_pulled_in_and_may_not_be_read_is_left_and_stops_no_exact_resto
 
 
 @pytest.mark.parametrize(("beside", "verb"), [(True, Verb.SKIP), (False, Verb.CREATE)])
-def test_a_webhook_that_is_missing_is_not_made_where_it_would_judge_the_original_too(
-    beside: bool, verb: Verb
+@pytest.mark.parametrize("kind", ["ValidatingWebhookConfiguration", "APIService", "FlowSchema"])
+def test_what_is_missing_and_would_have_a_say_in_the_original_is_not_made_beside_it(
+    kind: str, beside: bool, verb: Verb
 ) -> None:
-    hook = make("ValidatingWebhookConfiguration", "hook", "", version="admissionregistration.k8s.io/v1")
-    there = Shared(cluster_wide=frozenset({key_of(hook)}), beside=beside)
-    plan = World([hook], []).plan(shared=there)
+    missing = make(kind, "one")
+    there = Shared(cluster_wide=frozenset({key_of(missing)}), beside=beside)
+    plan = World([missing], []).plan(shared=there)
     assert one(plan).verb is verb
     assert ("Not made beside the original" in " ".join(plan.warnings)) is beside
     assert plan.empty is beside
