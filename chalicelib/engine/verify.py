@@ -10,19 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import islice, zip_longest
 from typing import Any
 
 import orjson
+from pydantic import Field
 
-from chalicelib.domain.errors import Cancelled, Conflict, Damaged, MainstayError
-from chalicelib.domain.operation import State
+from chalicelib.domain.errors import Cancelled, Conflict, Damaged, MainstayError, NotFound
+from chalicelib.domain.operation import Operation, State
+from chalicelib.domain.version import Stored
 from chalicelib.engine.journal import Journal
 from chalicelib.engine.looked import Damage
 from chalicelib.engine.mending import repair
 from chalicelib.engine.verifying import Verified, Verifier
 from chalicelib.engine.work import Finish, Flow, Next, Work
+from chalicelib.store import layout
+from chalicelib.store.documents import Documents
 from chalicelib.store.repository import Repository
+
+#: How long whoever claims may take to start what they claimed for.
+_BEING_STARTED = timedelta(seconds=60)
 
 _PART = "damages"
 #: Versions and objects on one line: what an answer has of a damage at a time.
@@ -31,6 +39,36 @@ _ON_A_LINE = 100
 _LINES = 500
 #: Versions that the outcome names.
 _NAMED = 50
+
+
+class Verification(Stored):
+    """Which operation verifies an application, or did last, and since when."""
+
+    schema_: int = Field(default=1, alias="schema")
+    operation: str = ""
+    since: datetime | None = None
+
+
+def claim(repository: Repository, operation: Operation) -> str:
+    """The id of the operation that is to verify an application: this one's, unless another has not ended. It stands
+    in no line, so what is asked for twice at once is told apart here. Whoever claims starts it then."""
+    application = operation.application
+
+    def change(found: Verification, now: datetime) -> Verification | None:
+        if found.since is not None and _goes_on(repository, application, found.operation, now - found.since):
+            return None
+        return Verification(operation=operation.id, since=now)
+
+    documents = Documents(repository.control)
+    key = layout.verification(application)
+    return documents.update_at(key, Verification, change, default=Verification()).operation
+
+
+def _goes_on(repository: Repository, application: str, operation: str, age: timedelta) -> bool:
+    try:
+        return not repository.operations.get(application, operation).state.ended
+    except NotFound:
+        return age < _BEING_STARTED  # or who claimed it died before it was written down
 
 
 def look(work: Work) -> Next:

@@ -227,6 +227,11 @@ def applications(repository: Repository) -> list[str]:
     return [name for name in repository.vault.folders("vault/") if name.startswith("app-")]
 
 
+def holds(repository: Repository, application: str) -> bool:
+    """Whether the vault has a folder of this application. One request."""
+    return any(True for _ in repository.vault.list(layout.vault(application), limit=1))
+
+
 def _as_the_row_says(row: IndexRow, plain: bytes) -> bool:
     line = plain[row.offset : row.offset + row.length]
     try:

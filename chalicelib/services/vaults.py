@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.errors import MainstayError, NotFound
+from chalicelib.domain.application import Application
+from chalicelib.domain.errors import Conflict, MainstayError, NotFound
 from chalicelib.domain.ids import new_id, parse_id
 from chalicelib.domain.operation import Operation, OperationKind
 from chalicelib.services import paging, views
@@ -31,13 +34,19 @@ if TYPE_CHECKING:
 #: Reading a large vault takes hours, and holds nobody up.
 _DEADLINE = timedelta(days=7)
 
+#: How long a request measures: API Gateway ends it after 29 seconds. What is read in one go before the next look at
+#: the time is a matter of a second or two.
+MOST_SECONDS = 15.0
+
 
 class Vaults:
     """What can be asked about them."""
 
-    def __init__(self, repository: Repository, engine: Engine) -> None:
+    def __init__(self, repository: Repository, engine: Engine, *, seconds: float = MOST_SECONDS) -> None:
         self._repository = repository
         self._engine = engine
+        #: How long a request may measure.
+        self._seconds = seconds
 
     def list(self, asker: Asker, query: PageQuery) -> VaultPage:  # noqa: ARG002 - rights come with accounts
         """The applications that the repository holds something of, deleted ones too."""
@@ -56,30 +65,49 @@ class Vaults:
         return VaultView(id=identifier, name=found.name, status=found.status)
 
     def size(self, asker: Asker, application: str) -> VaultSizeView:  # noqa: ARG002
-        """What an application's versions take. `NotFound` if nothing is held of it."""
-        from chalicelib.engine.verifying import applications
+        """What an application's versions take, as far as that is read in the time that a request has. `NotFound` if
+        nothing is held of it."""
+        from chalicelib.engine.verifying import holds
         from chalicelib.store.statistics import measure
 
+        end = time.monotonic() + self._seconds
         identifier = parse_id(application, "app")
-        if identifier not in applications(self._repository):
+        if not holds(self._repository, identifier):
             self._repository.applications.get(identifier)  # registered, and nothing was kept of it yet
-        return size_view(self._vault(identifier).name, measure(self._repository, identifier))
+        size = measure(self._repository, identifier, time_is_over=lambda: time.monotonic() >= end)
+        return size_view(self._vault(identifier).name, size)
 
     def verify(self, asker: Asker, application: str, query: VerifyQuery) -> OperationView:
-        """Start to read everything that an application's versions need, deleted or not."""
+        """Start to read everything that an application's versions need, deleted or not. Where somebody does just that
+        already, theirs is the answer; `Conflict` where they do it in another way."""
+        from chalicelib.engine.verify import claim
+
         found, now = self._repository.applications.get(parse_id(application, "app")), self._repository.now()
-        started = self._engine.start(
-            Operation(
-                id=new_id("op", now),
-                kind=OperationKind.VERIFY,
-                application=found.id,
-                arguments={"quick": query.quick, "repair": query.repair},
-                requested_by=asker.name,
-                requested_at=now,
-                deadline_seconds=int(_DEADLINE.total_seconds()),
-            )
+        operation = Operation(
+            id=new_id("op", now),
+            kind=OperationKind.VERIFY,
+            application=found.id,
+            arguments={"quick": query.quick, "repair": query.repair},
+            requested_by=asker.name,
+            requested_at=now,
+            deadline_seconds=int(_DEADLINE.total_seconds()),
         )
-        return views.operation_view(started)
+        holder = claim(self._repository, operation)
+        if holder == operation.id:
+            return views.operation_view(self._engine.start(operation))
+        return views.operation_view(self._under_way(found, holder, operation.arguments))
+
+    def _under_way(self, application: Application, holder: str, arguments: Mapping[str, object]) -> Operation:
+        try:
+            running = self._repository.operations.get(application.id, holder)
+        except NotFound:
+            raise Conflict(f"{application.name} is just beginning to be verified: {holder}. Follow that.") from None
+        if running.arguments != arguments:
+            raise Conflict(
+                f"{application.name} is being verified in another way ({_way(running)}): {holder}. Wait for its end, "
+                "or cancel it."
+            )
+        return running
 
     def damages(self, asker: Asker, operation: str, query: PageQuery) -> DamagePage:  # noqa: ARG002
         """What a verification found damaged. `Conflict` while it is not known."""
@@ -94,11 +122,18 @@ class Vaults:
         return DamagePage(items=[DamageView(**asdict(row)) for row in page], next=following)
 
 
+def _way(verification: Operation) -> str:
+    asked = verification.arguments
+    return "quick" if asked.get("quick") else "with repair" if asked.get("repair") else "without repair"
+
+
 def size_view(name: str, size: VaultSize) -> VaultSizeView:
     """What one application's versions take."""
     return VaultSizeView(
         id=size.application,
         name=name,
+        complete=size.complete,
+        existing=size.existing,
         segments=size.segments,
         plain_bytes=size.plain_bytes,
         stored_bytes=size.stored_bytes,

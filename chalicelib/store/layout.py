@@ -111,6 +111,11 @@ def sweep_due(application: str) -> str:
     return f"{control(application)}sweep.json"
 
 
+def verification(application: str) -> str:
+    """Which operation verifies it, or did last."""
+    return f"{control(application)}verify.json"
+
+
 def operations(application: str) -> str:
     return f"{control(application)}operations/"
 

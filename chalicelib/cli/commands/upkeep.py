@@ -17,6 +17,7 @@ from chalicelib.cli.exits import Exit, exit_of_operation
 from chalicelib.cli.failure import Failure
 from chalicelib.cli.following import follow
 from chalicelib.cli.gateway import Json
+from chalicelib.cli.naming import prefix_of
 from chalicelib.cli.session import Session
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ def _verified_here(session: Session, application: str | None, *, quick: bool, re
 @_APPLICATION
 def stats(session: Session, *, application: str | None) -> None:
     """What the repository holds and takes."""
+    from chalicelib.cli.rendering.upkeep import unread
+
     found = _sizes_there(session, application) if session.asks_server else _sizes_here(application)
     answer = {"applications": found}
 
@@ -164,10 +167,18 @@ def stats(session: Session, *, application: str | None) -> None:
             yield versions_table(found[0]["versions"])
 
     session.screen.show(answer, render, ids=[each["id"] for each in found])
+    for each in found:
+        if not each["complete"]:
+            session.screen.warn(unread(each))
+            session.screen.hint(
+                session.named("With MAINSTAY_REPOSITORY: {program} repository stats reads all of it.")
+            )
 
 
 def _sizes_there(session: Session, application: str | None) -> list[Json]:
     gateway = session.gateway
+    if application is not None and prefix_of(application) == "app":
+        return [gateway.vault_size(application.lower())]
     return [gateway.vault_size(vault["id"]) for vault in _vaults(gateway.vaults()["items"], application)]
 
 

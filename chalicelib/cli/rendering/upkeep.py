@@ -82,17 +82,31 @@ def applications_table(applications: Sequence[Json]) -> Rows:
     cells = tuple(
         (
             Text(printable(each["name"])),
-            Text(f"{len(each['versions']):,}"),
+            Text(f"{each['existing']:,}"),
             Text(f"{each['segments']:,}"),
-            Text(size(each["plainBytes"])),
+            Text(_size(each["plainBytes"])),
             Text(size(each["storedBytes"])),
             Text("" if each["ratio"] is None else f"{each['ratio']:.1f}"),
-            Text(size(each["unneededBytes"])),
+            Text(_size(each["unneededBytes"])),
             Text(f"{each['condemnedSegments']:,}"),
         )
         for each in applications
     )
     return Rows(columns, cells)
+
+
+def _size(known: int | None) -> str:
+    """A size, or that it is not known."""
+    return "?" if known is None else size(known)
+
+
+def unread(application: Json) -> str:
+    """What to know of an application that was measured in part; empty if it was measured whole."""
+    if application["complete"]:
+        return ""
+    name, read = printable(application["name"]), len(application["versions"])
+    what = f"the newest {read:,} of {application['existing']:,} versions" if read else "the beginning of its listing"
+    return f"{name}: only {what} could be read in the time that a request has."
 
 
 def versions_table(versions: Sequence[Json]) -> Rows:
@@ -110,7 +124,7 @@ def versions_table(versions: Sequence[Json]) -> Rows:
             Text(f"{each['objects']:,}"),
             Text(size(each["plainBytes"])),
             Text(size(each["storedBytes"])),
-            Text(size(each["ownBytes"])),
+            Text(_size(each["ownBytes"])),
         )
         for each in versions
     )

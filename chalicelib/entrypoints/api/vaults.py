@@ -18,17 +18,23 @@ def list_vaults(call: Call[None, PageQuery]) -> VaultPage:
 
 @api.route("/app/stats/{id}", answer=VaultSizeView)
 def get_statistics(call: Call[None, None], application: str) -> VaultSizeView:
-    """Tell what an application's versions take. Manifests and one listing are read, nothing else."""
+    """Tell what an application's versions take. Manifests and one listing are read, nothing else.
+
+    What takes longer than a request may is told in part: `complete` is false, `versions` has the newest.
+    """
     return call.services.vaults.size(call.asker, application)
 
 
-@api.route("/app/verify/{id}", method="POST", query=VerifyQuery, answer=OperationView, starts_operation=True)
+@api.route(
+    "/app/verify/{id}", method="POST", query=VerifyQuery, answer=OperationView, starts_operation=True, statuses=(409,)
+)
 def verify_application(call: Call[None, VerifyQuery], application: str) -> OperationView:
     """Read everything that an application's versions need, and find what is damaged.
 
-    It stands in no line: backups and restores go on meanwhile. If something is damaged the operation fails with the
-    code `damaged`; `GET /operation/{id}/damages` names it. With `repair` what has another copy is mended, and the
-    next backup stores the rest again.
+    It stands in no line: backups and restores go on meanwhile. Asked for while it is being done, the answer is that
+    operation, or 409 if it does it in another way. If something is damaged the operation fails with the code
+    `damaged`; `GET /operation/{id}/damages` names it. With `repair` what has another copy is mended, and the next
+    backup stores the rest again.
     """
     return call.services.vaults.verify(call.asker, application, call.query)
 

@@ -30,23 +30,25 @@ class VersionSizeView(View):
     objects: int
     plain_bytes: int
     stored_bytes: int = Field(description="Of everything that it refers to.")
-    own_bytes: int = Field(description="Of these, what no other version needs.")
+    own_bytes: int | None = Field(description="Of these, what no other version needs; null if not all were read.")
 
 
 class VaultSizeView(View):
-    """What an application's versions take."""
+    """What an application's versions take. Where it is not complete, what only all versions together tell is null."""
 
     id: str
     name: str
-    segments: int
-    plain_bytes: int = Field(description="Of all versions, if nothing were shared or compressed.")
+    complete: bool = Field(description="Whether all could be read in the time that a request has.")
+    existing: int = Field(description="How many versions there are.")
+    segments: int = Field(description="If there are no versions and it is not complete: of the listing's beginning.")
+    plain_bytes: int | None = Field(description="Of all versions, if nothing were shared or compressed.")
     stored_bytes: int
-    needed_bytes: int
+    needed_bytes: int | None
     ratio: float | None
-    unneeded_segments: int
-    unneeded_bytes: int = Field(description="What a sweep removes when it is old enough.")
+    unneeded_segments: int | None
+    unneeded_bytes: int | None = Field(description="What a sweep removes when it is old enough.")
     condemned_segments: int
-    versions: list[VersionSizeView] = Field(description="Newest first.")
+    versions: list[VersionSizeView] = Field(description="Newest first; the newest, if it is not complete.")
 
 
 class VerifyQuery(Request):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chalicelib.cli.exits import Exit
 from chalicelib.cli.main import run
+from chalicelib.cli.rendering.upkeep import applications_table, unread, versions_table
 from chalicelib.cli.session import Session
 from chalicelib.domain.application import Application
 from chalicelib.domain.ids import new_id
@@ -111,6 +113,36 @@ def test_statistics_of_all_and_of_one(repository: Repository) -> None:
     found = json.loads(out)["applications"][0]
     assert (found["name"], found["storedBytes"]) == ("shop", made.document.stored)
     assert found["versions"][0]["ownBytes"] == made.document.stored
+
+
+def measured(**changes: Any) -> dict[str, Any]:
+    whole = {
+        "id": "app-1",
+        "name": "shop",
+        "complete": True,
+        "existing": 9000,
+        "segments": 70,
+        "plainBytes": 2048,
+        "storedBytes": 1024,
+        "neededBytes": 1024,
+        "ratio": 2.0,
+        "unneededBytes": 0,
+        "condemnedSegments": 0,
+        "versions": [],
+    }
+    return {**whole, **changes}
+
+
+def test_what_was_measured_in_part_says_so_and_guesses_nothing() -> None:
+    unknown = dict.fromkeys(("plainBytes", "neededBytes", "ratio", "unneededBytes"))
+    version = {"id": "ver-1", "objects": 7, "plainBytes": 700, "storedBytes": 70, "ownBytes": None}
+    part = measured(complete=False, versions=[version] * 240, **unknown)
+    (row,) = applications_table([part]).cells
+    assert [str(cell) for cell in row] == ["shop", "9,000", "70", "?", "1.0 KiB", "", "?", "0"]
+    assert str(versions_table([version]).cells[0][-1]) == "?"
+    assert unread(part) == "shop: only the newest 240 of 9,000 versions could be read in the time that a request has."
+    assert "the beginning of its listing" in unread(measured(complete=False, **unknown))
+    assert unread(measured()) == ""
 
 
 def test_a_sweep_by_hand_says_what_it_removed(repository: Repository) -> None:

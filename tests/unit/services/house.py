@@ -155,9 +155,19 @@ class House:
         return manifest.version
 
 
-def house(token: str | None = TOKEN) -> House:
+class Clock:
+    """The storage's clock, which a test moves."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+def house(token: str | None = TOKEN, clock: Clock | None = None) -> House:
     """A fresh one."""
-    backend = MemoryBackend()
+    backend = MemoryBackend(clock) if clock is not None else MemoryBackend()
     repository = Repository.initialise_on(backend, backend, [Unlocked()]).repository
     engine, sessions = FakeEngine(repository), FakeSessions()
     clusters = RegisteredClusters(repository, sessions)  # type: ignore[arg-type]
