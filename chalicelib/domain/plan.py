@@ -106,7 +106,7 @@ class Place(Stored):
     #: Old name → new name.
     namespaces: dict[str, str] = Field(default_factory=dict)
     storage_classes: dict[str, str] = Field(default_factory=dict)
-    #: Whether what begins something by itself is suspended there.
+    #: Whether all that begins something by itself is suspended there. If not, what deploys may be: a warning says so.
     suspend: bool = False
 
 

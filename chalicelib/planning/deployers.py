@@ -18,6 +18,9 @@ from typing import NamedTuple
 from chalicelib.domain.objects import Body, ObjectKey, key_of
 
 _ARGO = "argocd.argoproj.io/"
+_TRACKED = f"{_ARGO}tracking-id"
+#: A label that charts set by custom, and older releases of Argo CD to know what is theirs.
+_OF_CHARTS = "app.kubernetes.io/instance"
 _KUSTOMIZE = "kustomize.toolkit.fluxcd.io/"
 _FLUX_HELM = "helm.toolkit.fluxcd.io/"
 _OF_FLUX = ("name", "namespace")
@@ -49,7 +52,7 @@ def deployers_of(body: Body) -> Iterator[Deployer]:
 
 
 def _argo(metadata: Body, labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
-    tracked = annotations.get(f"{_ARGO}tracking-id")
+    tracked = annotations.get(_TRACKED)
     if tracked:
         return tracked.partition(":")[0]
     if labels.get(f"{_ARGO}instance"):
@@ -58,28 +61,32 @@ def _argo(metadata: Body, labels: Mapping[str, str], annotations: Mapping[str, s
     signed = any(name.startswith(_ARGO) for name in annotations) or not managers.isdisjoint(
         {"argocd-controller", "argocd-application-controller"}
     )
-    return labels.get("app.kubernetes.io/instance", "") if signed else ""
+    return labels.get(_OF_CHARTS, "") if signed else ""
 
 
 #: By which Argo CD and Flux know what they deployed; Helm knows it by its own records.
 _SIGNS: Mapping[str, tuple[str, ...]] = {
-    "annotations": (f"{_ARGO}tracking-id",),
+    "annotations": (_TRACKED,),
     "labels": (f"{_ARGO}instance", *(f"{flux}{name}" for flux in (_KUSTOMIZE, _FLUX_HELM) for name in _OF_FLUX)),
 }
 
 
-def forget(body: Body) -> None:
+def forget(body: Body) -> str:
     """Take the signs off a copy beside the original. **Changes the body.**
 
     Nobody deployed it. And Argo CD, where it goes by labels, would take it for something that its Application made
-    and does not want any more: it deletes that.
+    and does not want any more: it deletes that. A label of charts by which it may go is not taken off, as selectors
+    of the copy need it: then the name of that Application is returned.
     """
     metadata = body["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    application = "" if _TRACKED in annotations else _argo(metadata, labels, annotations)
     for member, names in _SIGNS.items():
         for name in names:
             (metadata.get(member) or {}).pop(name, None)
         if not metadata.get(member, True):
             del metadata[member]
+    return application if labels.get(_OF_CHARTS) == application else ""
 
 
 @dataclass(slots=True)

@@ -34,6 +34,10 @@ _WITH_HOSTS = frozenset(
         *(("gateway.networking.k8s.io", f"{name}Route") for name in ("GRPC", "HTTP", "TLS")),
     }
 )
+_TAKEN_FOR_ITS_OWN = (
+    "Argo CD takes these for its own if it goes by the label `app.kubernetes.io/instance`, and deletes them when it "
+    "prunes (`argocd app set APPLICATION --sync-policy none` before, or have it track by annotations)"
+)
 #: The type of the Secrets in which Helm keeps its releases.
 _HELM_RECORD = "helm.sh/release.v1"
 
@@ -129,7 +133,9 @@ class Carrier:
         self._look_for_names(was, body)
         body = namespaces.move(body, there.names)
         if there.beside:
-            deployers.forget(body)
+            application = deployers.forget(body)
+            if application:
+                self._say(_TAKEN_FOR_ITS_OWN, f"{key_of(body)} of Application {application}")
             if was[:2] == BINDING and _subjects_of(body) != subjects:
                 body["metadata"]["name"] = self._name_beside(was.name, body)
                 # By its labels it would belong to the original: to its selection, and to who deploys it.

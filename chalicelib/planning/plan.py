@@ -131,7 +131,8 @@ def _sort_out(draft: Draft, pairs: Iterable[tuple[IndexRow | None, LiveRow | Non
 
 
 def _look_for_deployers(draft: Draft) -> None:
-    """Note whose signs the objects bear that are written: of each kind and verb a few are looked at."""
+    """Note whose signs the objects bear that are written: of each kind and verb a few are looked at. What is made
+    beside the original is nobody's yet."""
     looked: Counter[tuple[str, str, str]] = Counter()
     creates: set[ObjectKey] = set()
     others: list[ObjectKey] = []
@@ -143,7 +144,8 @@ def _look_for_deployers(draft: Draft) -> None:
                 creates.add(key)
             else:
                 others.append(key)
-    for body in draft.wanted([row for row, _ in draft.missing if row.key in creates]).values():
+    made = [] if draft.shared.beside else [row for row, _ in draft.missing if row.key in creates]
+    for body in draft.wanted(made).values():
         draft.deployed.add(body)
     for key in others:
         draft.deployed.add(draft.read_live(key))

@@ -89,10 +89,27 @@ def test_a_copy_is_nobodys_but_helms_who_goes_by_records() -> None:
         {"argocd.argoproj.io/instance": "shop", "app": "web", **_FLUX_RELEASE},
         {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web", **_RELEASE},
     )
-    forget(body)
+    assert forget(body) == ""
     assert (body["metadata"]["labels"], body["metadata"]["annotations"]) == ({"app": "web"}, _RELEASE)
     assert list(deployers_of(body)) == [Deployer("Helm", "shop", "shop")]
-    forget(body)
     bare = _body({"argocd.argoproj.io/instance": "shop"})
     forget(bare)
     assert "labels" not in bare["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "manager", "application"),
+    [
+        ({}, "argocd-controller", "shop"),
+        ({"argocd.argoproj.io/sync-wave": "1"}, "helm", "shop"),
+        ({"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}, "argocd-controller", ""),
+        ({}, "helm", ""),
+    ],
+)
+def test_a_copy_that_argo_cd_may_take_for_its_own_by_a_label_of_charts_keeps_it_and_is_told(
+    annotations: dict[str, str], manager: str, application: str
+) -> None:
+    labels = {"app.kubernetes.io/instance": "shop"}
+    body = _body(dict(labels), dict(annotations), managedFields=[{"manager": manager}])
+    assert forget(body) == application
+    assert body["metadata"]["labels"] == labels

@@ -179,6 +179,17 @@ def test_beside_the_original_nothing_bears_the_signs_of_who_deployed_it() -> Non
     assert far == {**signed["metadata"]["labels"], "kustomize.toolkit.fluxcd.io/namespace": "copy"}
 
 
+def test_beside_the_original_what_argo_cd_may_take_for_its_own_is_told_with_whose_it_would_be() -> None:
+    labelled = body("ConfigMap")
+    labelled["metadata"]["labels"] = {"app.kubernetes.io/instance": "web"}
+    labelled["metadata"]["managedFields"] = [{"manager": "argocd-controller"}]
+    beside, both = carrier(BESIDE), carrier(BOTH)
+    for one in (beside, both):
+        one.carry(copy_of(labelled))
+    assert "ConfigMap copy/one of Application web." in next(iter(beside.warnings))
+    assert list(both.warnings) == []
+
+
 HOOK = {"clientConfig": {"service": {"name": "hook", "namespace": "shop"}}}
 
 

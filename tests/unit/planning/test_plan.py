@@ -438,6 +438,10 @@ def test_a_plan_says_who_else_keeps_what_it_writes_to() -> None:
     ):
         (warning,) = world.plan().warnings
         assert "argocd app set shop --sync-policy none" in warning
+    # A copy beside the original is nobody's, until somebody deploys it.
+    beside = Shared(beside=True)
+    assert World([labelled("a")], []).plan(shared=beside).warnings == ()
+    assert len(World([labelled("a", x="1")], [labelled("a", x="2")]).plan(shared=beside).warnings) == 1
 
 
 def test_a_plan_says_which_budgets_its_restarts_break() -> None:
