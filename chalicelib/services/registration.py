@@ -142,11 +142,25 @@ class Registration:
             found = {"source": "stored", "context": connection.context, "server": connection.server, "eks": None}
             return {**found, "uid": uid}, settings.kubeconfig
         if settings.eks is not None:
-            return self._eks_tried(settings.eks, record.connections), settings.eks.proxy
+            said = self._as_before(record, settings.eks)
+            return self._eks_tried(said, record.connections), said.proxy or None
         if settings.moved:
             connection = self._sessions.connection_of(record)
             return {"uid": _identity_tried("moved", connection, record.connections)}, None
         return {}, None
+
+    def _as_before(self, record: ClusterRecord, settings: EksSettings) -> EksSettings:
+        """The settings, with the role and the proxy that this very cluster has where they do not say: who registers
+        it once more, because AWS rotated its authority, means the same way to it."""
+        known = record.eks
+        if known is None or (known.name, known.region) != (settings.name, settings.region):
+            return settings
+        changes: dict[str, str] = {}
+        if settings.role_arn is None:
+            changes["role_arn"] = known.role_arn
+        if settings.proxy is None:
+            changes["proxy"] = (self._repository.clusters.credentials(record.id) or b"").decode()
+        return settings.model_copy(update=changes)
 
     def _eks_tried(self, settings: EksSettings, connections: int) -> Mapping[str, Any]:
         cluster = EksCluster(

@@ -14,6 +14,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from chalicelib.adapters.eks import Eks
+from chalicelib.domain.application import EksCluster
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.operation import Operation, State
 from chalicelib.engine.clusters import Clusters
@@ -118,10 +119,43 @@ def test_a_cluster_is_reached_through_the_proxy_that_it_was_registered_with(site
     # What opens the proxy is shown nowhere, and lies encrypted.
     assert "secret" not in view.model_dump_json()
     assert "secret" not in site.repository.clusters.get(view.id).model_dump_json()
-    proxy.close()
-    # Registered once more without one, it is asked directly.
+    # Registered once more without a word of it, as one does after AWS rotated the authority, it keeps its proxy.
+    seen = len(proxy.heads)
     services.configure(ADMINISTRATOR, settings)
     assert services.status(ADMINISTRATOR, ClusterQuery(cluster="eks")).reachable
+    assert len(proxy.heads) >= seen + 2
+    # Said to have none, it is asked directly.
+    proxy.close()
+    directly = settings.eks.model_copy(update={"proxy": ""})
+    services.configure(ADMINISTRATOR, settings.model_copy(update={"eks": directly}))
+    assert services.status(ADMINISTRATOR, ClusterQuery(cluster="eks")).reachable
+    assert site.repository.clusters.credentials(view.id) is None
+
+
+def test_a_cluster_that_is_registered_once_more_is_asked_with_the_role_it_had(site: Site, at_eks: AtEks) -> None:
+    roles: list[str] = []
+
+    class Asking(Eks):
+        """Notes with which role, and asks with none: nobody here can give one."""
+
+        def token(self, cluster: EksCluster) -> tuple[str, float]:
+            roles.append(cluster.role_arn)
+            return super().token(cluster.model_copy(update={"role_arn": ""}))
+
+    services = RegisteredClusters(site.repository, Clusters(site.repository, None, Asking()))
+    settings = at_eks.settings()
+    assert settings.eks is not None
+    for said in ("arn:aws:iam::111122223333:role/ask", None, ""):
+        eks = settings.eks.model_copy(update={"role_arn": said})
+        services.configure(ADMINISTRATOR, settings.model_copy(update={"eks": eks}))
+    assert roles == ["arn:aws:iam::111122223333:role/ask"] * 2 + [""]
+    # Another cluster than before, by the same name here: nothing of the first is meant for it.
+    eks = settings.eks.model_copy(update={"role_arn": "arn:aws:iam::111122223333:role/ask"})
+    services.configure(ADMINISTRATOR, settings.model_copy(update={"eks": eks}))
+    services.configure(
+        ADMINISTRATOR, settings.model_copy(update={"eks": settings.eks.model_copy(update={"region": "eu-west-1"})})
+    )
+    assert roles[-1] == ""
 
 
 def test_a_cluster_that_takes_no_token_of_ours_is_refused_and_nothing_is_stored(

@@ -41,6 +41,9 @@ def cluster() -> None:
     --role-arn, and renewed as they end. That role needs access to the cluster (an access entry). Where the cluster is
     comes from AWS.
 
+    Registered once more, by the same name and region at AWS, a cluster keeps its role and its proxy unless others are
+    given; '' takes them away.
+
     Two names for one cluster are refused, unless that is meant (--same-as): a restore to "another" cluster would be
     one of the original. So is another cluster behind a name that is known, unless it took that one's place (--moved).
     Both can be said alone, of a cluster that is registered.""",
@@ -65,8 +68,8 @@ def cluster() -> None:
 @click.option("--context", metavar="NAME", help="Of the kubeconfig; default: its current one.")
 @click.option("--eks", metavar="NAME", help="The cluster's name at AWS.")
 @click.option("--region", metavar="REGION", help="With --eks: where it is.")
-@click.option("--role-arn", metavar="ARN", help="With --eks: the role to ask it with.")
-@click.option("--proxy", metavar="URL", help="With --eks: an HTTP proxy to its API server.")
+@click.option("--role-arn", metavar="ARN", help="With --eks: the role to ask it with; '': Mainstay's own.")
+@click.option("--proxy", metavar="URL", help="With --eks: an HTTP proxy to its API server; '': none.")
 @click.option("--same-as", metavar="NAME", help="It is the cluster that is registered as NAME, and that is meant.")
 @click.option("--moved", is_flag=True, help="The name stands for another cluster than before from now on.")
 @click.option("--connections", metavar="N", type=click.IntRange(1, 64), help="Most connections at once.")

@@ -21,8 +21,12 @@ class EksSettings(Request):
 
     name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$")]
     region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
-    role_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$", max_length=500)] | None = (
-        Field(None, description="The role that the cluster is asked with; default: Mainstay's own.")
+    role_arn: Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:iam::[0-9]{12}:role/.+)?$", max_length=500)] | None = (
+        Field(
+            None,
+            description="The role that the cluster is asked with; empty: Mainstay's own. Default: the one this very "
+            "cluster is registered with, else Mainstay's own.",
+        )
     )
     endpoint: Annotated[str, Field(pattern=r"^https://", max_length=500)] | None = Field(
         None, description="Address of its API server; default: what AWS says."
@@ -30,10 +34,10 @@ class EksSettings(Request):
     certificate_authority: Annotated[str, Field(max_length=64 * 1024)] | None = Field(
         None, description="With `endpoint`: its authority, PEM in base64, as `aws eks describe-cluster` shows it."
     )
-    proxy: Annotated[str, Field(pattern=r"^http://[^/\s]+/?$", max_length=500)] | None = Field(
+    proxy: Annotated[str, Field(pattern=r"^(http://[^/\s]+/?)?$", max_length=500)] | None = Field(
         None,
         description="An HTTP proxy that the API server is reached through, `http://[user:password@]host:port`; it is "
-        "stored encrypted and never shown.",
+        "stored encrypted and never shown. Empty: none. Default: the one this very cluster is registered with.",
     )
 
 

@@ -535,6 +535,33 @@ def test_only_what_is_given_changes(mainstay: Mainstay, service: FakeService) ->
     assert mainstay("app", "update", "shop").code == Exit.USAGE
 
 
+def test_what_an_application_shares_with_others_is_warned_of_when_it_is_registered_and_changed(
+    mainstay: Mainstay, service: FakeService, tmp_path: Path
+) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(fake.DOCUMENT)
+    shares = "It shares shop with lab: restoring one may change the other."
+    renamed = "The document calls it shop; here it goes by the name other."
+    answer = (200, fake.application(name="other", warnings=[shares, renamed]))
+    for method, path, line in (
+        ("POST", "/app", ("app", "add", str(file), "--name", "other")),
+        ("PUT", f"/app/{APP}", ("app", "update", "shop", "--file", str(file))),
+    ):
+        service.script[method, path] += [answer, answer, answer]
+        said = mainstay(*line)
+        assert said.code == 0
+        assert [text for text in said.err.splitlines() if text.startswith("warning: ")] == [
+            f"warning: {shares}",
+            f"warning: {renamed}",
+        ]
+        assert shares not in said.out
+        # Who reads JSON has them there, and on stderr; who wants no words gets none.
+        as_json = mainstay(*line, "-o", "json")
+        assert json.loads(as_json.out)["warnings"] == [shares, renamed]
+        assert shares in as_json.err
+        assert mainstay(*line, "-q").err == ""
+
+
 def test_deleting_an_application_asks_and_counts_what_is_lost(
     mainstay: Mainstay, service: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -757,6 +784,9 @@ def test_a_cluster_is_registered_by_a_kubeconfig_or_at_aws(
     assert mainstay("cluster", "add", "prod", "--eks", "shop", "--region", "eu-central-1", *through).code == 0
     assert sent()["eks"]["proxy"] == "http://proxy:3128"
     assert sent()["sameAs"] == "dev"
+    # Nothing is said, and said to be nothing: the service tells these apart.
+    assert mainstay("cluster", "add", "prod", "--eks", "shop", "--region", "eu-central-1", "--proxy", "").code == 0
+    assert sent()["eks"]["proxy"] == ""
     assert mainstay("cluster", "add", "prod", "--moved").code == 0
     assert sent() == {"name": "prod", "moved": True}
 
