@@ -65,7 +65,8 @@ class KmsKey:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             if code in _PASSING or status >= 500:
                 raise StorageUnavailable(f"KMS answered {code} to {request} with {self._key}.") from error
-            raise WrongKey(f"The KMS key {self._key} does not open this repository: {_meaning(code)}.") from error
+            cannot = "does not open this repository" if request == "decrypt" else "cannot be used"
+            raise WrongKey(f"The KMS key {self._key} {cannot}: {_meaning(code)}.") from error
         except (HTTPClientError, ConnectionError) as error:
             raise StorageUnavailable(f"KMS gave no answer to {request}: {type(error).__name__}.") from error
         except BotoCoreError as error:
@@ -82,7 +83,7 @@ def _region(key: str) -> str:
 def _meaning(code: str) -> str:
     meanings = {
         "AccessDeniedException": "who asks may not use it",
-        "NotFoundException": "there is no such key in this account and region",
+        "NotFoundException": "there is no such key or alias in this account and region",
         "DisabledException": "it is disabled",
         "KMSInvalidStateException": "it is being deleted, or not yet ready",
         "IncorrectKeyException": "it was wrapped by another key",

@@ -82,5 +82,5 @@ _HINTS = {
     "cluster-unreachable": "See whether the cluster answers: {program} clusters NAME",
     "cluster-not-configured": "See which clusters are known: {program} clusters",
     "storage-unavailable": "The repository's storage does not answer. See its address: {program} settings",
-    "wrong-key": "See which passphrase is in use: {program} settings",
+    "wrong-key": "See what is set to open it (a passphrase, a KMS key): {program} settings",
 }

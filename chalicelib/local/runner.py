@@ -150,6 +150,8 @@ def _greet(prepared: Prepared, listener: socket.socket, recovery_key: str | None
         lines.append(f"  token        {prepared.token_file}")
     if prepared.settings.passphrase_file is not None:
         lines.append(f"  passphrase   {prepared.settings.passphrase_file}")
+    if prepared.settings.kms_key is not None:
+        lines.append(f"  KMS key      {prepared.settings.kms_key}")
     lines.append(f"  API          {url}/openapi.json, docs/api.md")
     if prepared.made:
         lines.append(f"  made now     {', '.join(str(path) for path in prepared.made)}")
@@ -160,6 +162,16 @@ def _greet(prepared: Prepared, listener: socket.socket, recovery_key: str | None
             "",
             f"      {recovery_key}",
             "",
-            "  It opens the repository when the passphrase is lost.",
+            f"  {when_it_is_needed(prepared.settings)}",
         ]
     print("\n".join(lines), file=out, flush=True)
+
+
+def when_it_is_needed(settings: Settings) -> str:
+    """What the recovery key is for, beside what is set here."""
+    passphrase = settings.passphrase is not None or settings.passphrase_file is not None
+    if settings.kms_key is None:
+        return "It opens the repository when the passphrase is lost."
+    if passphrase:
+        return "It opens the repository when passphrase and KMS key are lost."
+    return "It opens the repository without AWS: when the KMS key is lost or cannot be used."

@@ -60,20 +60,29 @@ def _serve(environment: Mapping[str, str]) -> int:
 
 
 def _say(localstack: LocalStack, made: Made, environment: Mapping[str, str]) -> None:
-    exports = {name: environment[name] for name in ("MAINSTAY_DATA", *localstack.environment)}
-    lines = [f"  export {name}={shlex.quote(value)}" for name, value in exports.items()]
     print(
         f"LocalStack is ready at {localstack.endpoint}; it keeps nothing when it ends.\n"
         f"  bucket       s3://{made.bucket}\n"
         f"  work queue   {made.work_queue}\n"
         f"  requests     {made.request_queue}, told of what is put at s3://{made.bucket}/requests/\n"
         f"  KMS key      {made.key}\n"
-        "In another terminal (the command line then finds the token by itself):\n"
-        + "\n".join(lines)
-        + f"\n  {MAINSTAY} status\n"
+        "In another terminal (the command line then finds the token by itself, and the bucket where it needs it):\n"
+        + "\n".join(f"  {line}" for line in exports(localstack.environment, environment))
+        + "\n  mainstay status\n"
         "A cluster to try it on: make cluster, then KUBECONFIG=… make local. Ctrl-C ends everything.\n",
         flush=True,
     )
+
+
+#: What commands need that work on the repository themselves: where it is, and what opens it.
+_OF_COMMANDS = ("MAINSTAY_DATA", "MAINSTAY_REPOSITORY", "MAINSTAY_KMS_KEY")
+
+
+def exports(aws: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
+    """Lines for a shell in which `mainstay` is to work beside the runner. `aws` is what leads to LocalStack."""
+    wanted = {name: environment[name] for name in (*_OF_COMMANDS, *aws)}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in wanted.items()]
+    return [f"export PATH={shlex.quote(str(MAINSTAY.parent))}:$PATH", *lines]
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

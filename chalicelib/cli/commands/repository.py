@@ -36,7 +36,7 @@ def repository() -> None:
     "init",
     short_help="Make the repository, and show its recovery key once.",
     then="""Tries first whether the storage keeps the promises that the repository rests on. Where there is a
-    repository already, nothing changes. The recovery key opens everything, without AWS and without the passphrase:
+    repository already, nothing changes. The recovery key opens everything, without AWS and without a passphrase:
     write it down and keep it elsewhere.""",
     examples=[
         ("In a bucket", "MAINSTAY_REPOSITORY=s3://backups MAINSTAY_KMS_KEY=alias/backups {program} repository init")

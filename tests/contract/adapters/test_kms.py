@@ -81,7 +81,7 @@ def test_a_wrapping_that_was_altered_is_a_wrong_key(arn: str, box: str | None) -
 
 
 def test_a_key_that_is_not_there_is_named_with_the_reason(kms: Any) -> None:
-    with pytest.raises(WrongKey, match="alias/nobody does not open this repository: there is no such key"):
+    with pytest.raises(WrongKey, match="alias/nobody cannot be used: there is no such key or alias"):
         KmsKey("alias/nobody").wrap(KEY)
 
 
