@@ -225,7 +225,7 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
         gaps=(*live.gaps, *version_gaps),
         ask_server=_DryRun(live) if ask_server else None,
         attached=Attached(session, lambda: _owned(ground, target, live)),
-        shared=_shared(wanted, target, live),
+        shared=_shared(wanted, target, live, document),
         rules=rules.after,
     )
     plan = with_gates(plan, wanted, rules, context)
@@ -245,12 +245,30 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
     return Planning(target, _with_unmet(plan, only), wanted)
 
 
-def _shared(wanted: Wanted, target: Target, live: _Live) -> Shared:
-    """What others may use too: what was pulled in, and at a destination all that belongs to the whole cluster."""
+def _shared(wanted: Wanted, target: Target, live: _Live, document: Document) -> Shared:
+    """What others may use too: what was pulled in, namespaces of which only a part is selected, and at a destination
+    all that belongs to the whole cluster."""
     into = set(target.destination.names.values())
     theirs = wanted.cluster_wide - {key for key in wanted.renamed if _given_to(live.content(key), into)}
     asked = target.shared and not target.destination.beside
-    return Shared(wanted.pulled(), asked, tuple(live.shared_gaps), theirs, beside=target.destination.beside)
+    reasons = {**wanted.pulled(), **(_part_of(wanted, document) if target.keys is None else {})}
+    return Shared(reasons, asked, tuple(live.shared_gaps), theirs, beside=target.destination.beside)
+
+
+def _part_of(wanted: Wanted, document: Document) -> dict[ObjectKey, str]:
+    """The Namespace objects of a version that are not the application's alone, each with the reason."""
+    selection = Selection(document.spec.state.objects)
+    # Their labels are read only where labels decide.
+    rows = [
+        row
+        for row in wanted.index.rows_of("", "Namespace")
+        if selection.by_labels or not selection.owns_namespace(row.key.name, {})
+    ]
+    return {
+        key: "some of what is in it is selected, not all"
+        for key, body in wanted.contents(rows)
+        if not selection.owns_namespace(key.name, body["metadata"].get("labels") or {})
+    }
 
 
 def _given_to(binding: Body | None, namespaces: Collection[str]) -> bool:

@@ -38,7 +38,8 @@ class ListRequest:
 
 def _takes_cluster_scoped(scope: Scope, name: str, labels: Mapping[str, str]) -> bool:
     # A scope with namespaces wants but one cluster-scoped kind: the Namespace objects themselves. Which names and
-    # labels it wants speaks of what is inside them; a namespace is selected by being named, if it is not excluded.
+    # labels it wants speaks of what is inside them: without its namespace nothing of that could be made again. So a
+    # namespace is selected by being named, if it is not excluded; whose it is `owns_namespace` tells.
     if scope.namespaces:
         return name in scope.namespaces and not scope.exclude.takes_out(name, labels)
     return scope.takes_name_and_labels(name, labels)
@@ -97,6 +98,15 @@ class Selection:
         """Whether objects of an API group whose kinds are not known (its server is down) could be meant."""
         return group not in NEVER_GROUPS and any(_may_concern(scope, group) for scope in self.scopes)
 
+    def owns_namespace(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Whether a Namespace object that it takes is the application's own: it meets all conditions of a scope
+        itself. Of a namespace in which labels or names choose some objects there are others who live in it."""
+        return any(
+            (name in scope.namespaces if scope.namespaces else _takes_namespaces(scope))
+            and scope.takes_name_and_labels(name, labels)
+            for scope in self.scopes
+        )
+
     @property
     def by_labels(self) -> bool:
         """Whether a changed label takes an object out of it."""
@@ -106,6 +116,10 @@ class Selection:
     def namespaces(self) -> tuple[str, ...]:
         """All namespaces of its scopes, sorted."""
         return tuple(sorted({name for scope in self.scopes for name in scope.namespaces}))
+
+
+def _takes_namespaces(scope: Scope) -> bool:
+    return any(pattern.matches("", "Namespace", "namespaces") for pattern in scope.kinds)
 
 
 def _may_concern(scope: Scope, group: str) -> bool:

@@ -1,4 +1,4 @@
-"""Objects that a version pulled in: others may use them too.
+"""Objects that others may use too: what a version pulled in, and namespaces of which it holds only a part.
 
 Missing, they are made, but for what would have a say in the original beside a copy. Where they differ it is reported,
 and they are changed only if that was asked for. They are never extra, so nothing here is ever deleted.
@@ -31,7 +31,7 @@ _OF_EVERYBODY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What was pulled in, each with the reason; whether it may be changed; and which of it could not be read."""
+    """What others may use, each with the reason; whether it may be changed; and which of it could not be read."""
 
     reasons: Mapping[ObjectKey, str] = field(default_factory=dict)
     asked: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -95,6 +96,28 @@ def test_a_namespace_is_selected_by_being_named_whatever_its_labels() -> None:
     assert namespaces.takes("", "shop", {})
     assert not namespaces.takes("", "bank", {"app": "web"})
     assert not namespaces.takes("", "shop", {"left": "out"})
+
+
+@pytest.mark.parametrize(
+    ("scopes", "labels", "own"),
+    [
+        ([{"namespaces": ["shop"]}], {}, True),
+        ([{"namespaces": ["shop"], "exclude": {"labels": "tier=cache", "kinds": ["Event"]}}], {}, True),
+        ([{"namespaces": ["shop"], "labels": "app=web"}], {}, False),
+        ([{"namespaces": ["shop"], "labels": "app=web"}], {"app": "web"}, True),
+        ([{"namespaces": ["shop"], "labels": "!app"}], {"app": "web"}, False),
+        ([{"namespaces": ["shop"], "names": ["web-*"]}], {}, False),
+        ([{"namespaces": ["shop"], "names": ["web-*", "shop"]}], {}, True),
+        ([{"namespaces": ["shop"], "labels": "app=web"}, {"namespaces": ["shop", "bank"]}], {}, True),
+        ([{"namespaces": ["shop"], "labels": "app=web"}, {"namespaces": ["bank"]}], {}, False),
+        ([{"namespaces": ["shop"], "labels": "app=web"}, {"kinds": ["Namespace"], "names": ["shop"]}], {}, True),
+        ([{"namespaces": ["shop"], "labels": "app=web"}, {"kinds": ["ClusterRole"]}], {}, False),
+    ],
+)
+def test_a_namespace_is_the_applications_own_only_where_it_meets_all_conditions_itself(
+    scopes: list[dict[str, Any]], labels: dict[str, str], own: bool
+) -> None:
+    assert selection(*scopes).owns_namespace("shop", labels) is own
 
 
 def test_cluster_scoped_kinds_need_a_scope_of_their_own() -> None:
