@@ -92,9 +92,26 @@ def written_by(work: Work, operation: str) -> WrittenBy:
         if entry.mark != "failed" or entry.wrote
     }
     created = {key: entry.uid_after for key, entry in wrote.items() if entry.verb is Verb.CREATE and entry.uid_after}
-    strangers = frozenset(
-        key
+    strangers = {
+        key: uid
         for key, _, body in read_objects(work.session, created, work.pause)
-        if body["metadata"]["uid"] != created[key]
-    )
-    return WrittenBy(frozenset(wrote) - strangers, strangers)
+        if (uid := body["metadata"]["uid"]) != created[key]
+    }
+    if strangers:
+        ours = _made_since(work, operation)
+        strangers = {key: uid for key, uid in strangers.items() if uid not in ours}
+    return WrittenBy(frozenset(wrote) - strangers.keys(), frozenset(strangers))
+
+
+def _made_since(work: Work, operation: str) -> set[str]:
+    """The uids of what undoing a restore, and undoing that, made anew: the way back of an undo that failed, say."""
+    operations, application = work.repository.operations, work.operation.application
+    ours, chain = set[str](), {operation}
+    # Their names are in the order of time.
+    for later in sorted(each for each in operations.list(application) if each > operation):
+        found = operations.get(application, later)
+        if found.kind is not OperationKind.UNDO or found.arguments.get("restore") not in chain:
+            continue
+        chain.add(later)
+        ours |= {each.uid_after for each in read_entries(work.repository, application, later) if each.uid_after}
+    return ours

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib.domain.operation import State
+from tests.harness.processes import wait_until
+from tests.support import policy
 from tests.support.scene import Scene, open_scene
 
 pytestmark = pytest.mark.cluster
@@ -74,6 +76,26 @@ def test_unchanged_objects_cost_no_request_beside_changed_ones(scene: Scene) -> 
     restored = scene.restore_well(version)
     assert len(restored.writes) == 1
     assert restored.writes[0].startswith(f"PUT /api/v1/namespaces/{scene.namespace}/configmaps/changed")
+
+
+def test_a_namespace_of_which_only_a_part_is_selected_is_left_to_others_but_made_where_it_is_missing(
+    scene: Scene,
+) -> None:
+    scene.describe("objects: [{namespaces: [NS], names: [gone]}]")
+    path = f"/api/v1/namespaces/{scene.namespace}"
+    version = scene.backup()
+    assert f"Namespace/{scene.namespace}" in scene.held(version)
+    scene.api.patch(path, {"metadata": {"labels": {"team": "others"}}})
+    scene.delete("ConfigMap/gone")
+    restored = scene.restore_well(version)
+    assert restored.outcomes() == {"ConfigMap/gone": "create"}
+    assert "some of what is in it is selected" in restored.rows[f"Namespace/{scene.namespace}"].message
+    assert scene.api.get(path)["metadata"]["labels"]["team"] == "others"
+    asked = scene.restore_well(version, shared=True)
+    assert asked.outcomes() == {f"Namespace/{scene.namespace}": "update"}
+    scene.api.delete(path)
+    wait_until(lambda: not scene.api.exists(path), seconds=60, what="the namespace to be gone")
+    assert scene.restore_well(version).outcomes()["ConfigMap/gone"] == "create"
 
 
 def test_labels_and_annotations_of_the_namespace_itself_are_restored(scene: Scene) -> None:
@@ -190,6 +212,30 @@ def test_what_somebody_made_anew_since_is_left_by_an_undo_and_named(scene: Scene
     assert undone.rows["ConfigMap/gone"].outcome == "left"
     assert "Somebody else made it since" in undone.rows["ConfigMap/gone"].message
     assert scene.get("ConfigMap/gone")["data"] == {"a": "mine"}
+
+
+def test_what_a_failed_undo_made_anew_on_its_way_back_is_no_strangers(scene: Scene) -> None:
+    version = scene.backup()
+    scene.delete("ConfigMap/gone", "ConfigMap/same")
+    before = scene.look()
+    restored = scene.restore_well(version)
+    with policy.refusing(scene.api, scene.namespace, "ConfigMap", "same", ["DELETE"]):
+        failed = scene.undo(restored)
+        assert (failed.state, failed.operation.outcome["undone"]) == (State.FAILED, True)
+    undone = scene.undo_well(restored)
+    assert undone.outcomes() == {"ConfigMap/gone": "delete", "ConfigMap/same": "delete"}
+    assert scene.look() == before
+
+
+def test_what_an_undo_of_an_undo_brought_back_is_taken_away_by_an_undo_again(scene: Scene) -> None:
+    version = scene.backup()
+    scene.delete("ConfigMap/gone")
+    before = scene.look()
+    restored = scene.restore_well(version)
+    scene.undo_well(scene.undo_well(restored))
+    assert scene.get("ConfigMap/gone")["data"] == {"a": "1"}
+    scene.undo_well(restored)
+    assert scene.look() == before
 
 
 # ── safety ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -22,7 +22,7 @@ WORDS = "not on my watch"
 def refusing(
     api: Api, namespace: str, kind: str, name: str, operations: Sequence[str] = ("CREATE", "UPDATE")
 ) -> Iterator[None]:
-    """While this is open the API server refuses to create or update one object."""
+    """While this is open the API server refuses to create or update one object; or to delete it, if it is there."""
     group, _, version = shop.api_version(kind).rpartition("/")
     rule = {
         "apiGroups": [group],
@@ -32,7 +32,8 @@ def refusing(
     }
     where = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
     own = {"metadata": {"name": f"mainstay-test-{secrets.token_hex(4)}"}}
-    expression = f"object.metadata.name != '{name}' && object.metadata.name != 'probe'"
+    meant = "oldObject" if "DELETE" in operations else "object"
+    expression = f"{meant}.metadata.name != '{name}' && {meant}.metadata.name != 'probe'"
     spec = {
         "failurePolicy": "Fail",
         "matchConstraints": {"namespaceSelector": where, "resourceRules": [rule]},
@@ -46,7 +47,10 @@ def refusing(
 
     def refuses() -> bool:
         try:
-            api.post(shop.path(kind, namespace) + "?dryRun=All", {**probe, **content})
+            if "DELETE" in operations:
+                api.delete(f"{shop.path(kind, namespace)}/{name}?dryRun=All")
+            else:
+                api.post(shop.path(kind, namespace) + "?dryRun=All", {**probe, **content})
         except ApiError as error:
             return WORDS in str(error)
         return False
