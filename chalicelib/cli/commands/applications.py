@@ -38,7 +38,8 @@ def app() -> None:
     "add",
     short_help="Register an application.",
     then="""The document is checked and stored; the cluster is not touched. Without FILE the service writes a
-    document from what runs in the namespace. Next: `{program} backup NAME`.""",
+    document from what runs in the namespace. Others that mean some of the same objects are warned of.
+    Next: `{program} backup NAME`.""",
     examples=[
         ("With a document", "{program} app add shop.yaml"),
         ("Under another name than the document's", "{program} app add shop.yaml --name shop-eu"),
@@ -69,6 +70,7 @@ def add(
         body["name"] = name or namespace
     application = session.gateway.register({key: given for key, given in body.items() if given is not None})
     _show_one(session, application)
+    _warn(session, application)
     session.screen.hint(session.named(f"Next: {{program}} backup {application['name']}"))
 
 
@@ -114,7 +116,8 @@ def show(session: Session, *, application: str, document: bool) -> None:
     "update",
     short_help="Change an application.",
     then="""Only what is given changes. A new document counts from the next backup on: versions keep the document
-    they were made with. An inactive application starts nothing by itself.""",
+    they were made with. An inactive application starts nothing by itself. Others that mean some of the same
+    objects are warned of.""",
     examples=[
         ("A new document", "{program} app update shop --file shop.yaml"),
         ("Stop its schedules", "{program} app update shop --inactive"),
@@ -144,7 +147,9 @@ def update(
     if not body:
         raise click.UsageError("Nothing to change: give --file, --name, --description, --active or --inactive.")
     found = find_application(session.gateway, application)
-    _show_one(session, session.gateway.change(found["id"], body))
+    changed = session.gateway.change(found["id"], body)
+    _show_one(session, changed)
+    _warn(session, changed)
 
 
 @command(
@@ -245,6 +250,14 @@ def _show_one(session: Session, application: Json) -> None:
         return application_page(application, session.now)
 
     session.screen.show(application, render, ids=[application["id"]])
+
+
+def _warn(session: Session, application: Json) -> None:
+    """What the service found out when it took the document: others that mean the same objects, another name in it."""
+    from chalicelib.cli.rendering.words import printable
+
+    for sentence in application.get("warnings") or ():
+        session.screen.warn(printable(str(sentence)))
 
 
 for each in (add, list_, show, update, autobackup, delete):
