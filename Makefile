@@ -65,13 +65,16 @@ format: setup ## Put the code into the house's format
 	@$(BIN)/ruff format .
 
 package: setup ## Package for AWS Lambda, with the template of all that a stage needs, and check the sizes
+	@$(BIN)/python infra/checks.py $(STAGE)
 	@rm -rf dist/$(STAGE)
 	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-central-1} $(BIN)/chalice package --stage $(STAGE) \
 		--merge-template infra/template.yaml dist/$(STAGE)
 	@$(BIN)/python infra/package_size.py dist/$(STAGE)
 
-deploy: package ## Create or update the stack of a stage: make deploy STAGE=dev [PARAMETERS='NAME=VALUE …']
-	@$(BIN)/python infra/deploy.py $(STAGE) $(PARAMETERS)
+deploy: setup ## Create or update the stack of a stage: make deploy STAGE=dev [PARAMETERS='NAME=VALUE …']
+	@$(BIN)/python -m infra.deploy $(STAGE) --check $(PARAMETERS)
+	@$(MAKE) --no-print-directory package STAGE=$(STAGE)
+	@$(BIN)/python -m infra.deploy $(STAGE) $(PARAMETERS)
 
 bench: setup ## Measure against the raw limit of the same API server, and print ratios
 	@$(BIN)/python -m bench

@@ -54,7 +54,14 @@ class Made:
 def local_template(template: Mapping[str, Any]) -> dict[str, Any]:
     """The part of the deployment's template that is made in LocalStack."""
     resources = {name: body for name, body in template["Resources"].items() if body.get("Type") in MADE}
-    return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources}
+    # Conditions ask for parameters; what has no default is for the functions.
+    parameters = {name: body for name, body in template["Parameters"].items() if "Default" in body}
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Parameters": parameters,
+        "Conditions": template["Conditions"],
+        "Resources": resources,
+    }
 
 
 def create(cloudformation: Any, name: str, seconds: int = 120) -> Made:

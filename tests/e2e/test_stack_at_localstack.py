@@ -13,8 +13,10 @@ import yaml
 
 from chalicelib import bootstrap
 from chalicelib.domain.ids import new_id
+from chalicelib.domain.version import Manifest
 from chalicelib.settings import Settings
-from infra import deploy
+from infra.checks import DeploymentError
+from infra.deployment import Deployment
 from tests.contract.store.samples import AT, sealed_version
 from tests.harness.localstack import LocalStack
 from tests.harness.processes import wait_until
@@ -24,13 +26,12 @@ APP = new_id("app", AT)
 PARAMETERS = {"AdminTokenSha256": "0" * 64, "WorkerConcurrency": "5", "ReserveWorkers": "no"}
 
 
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
+def package(folder: Path, stage: str) -> Path:
     """What `make package` makes, but for the hundreds of megabytes in the archive."""
-    with zipfile.ZipFile(tmp_path / "deployment.zip", "w") as archive:
+    with zipfile.ZipFile(folder / "deployment.zip", "w") as archive:
         archive.writestr("app.py", "app = None\n")
-    (tmp_path / "sam.yaml").write_text(yaml.safe_dump(packaged_template("dev")))
-    return tmp_path
+    (folder / "sam.yaml").write_text(yaml.safe_dump(packaged_template(stage)))
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -40,22 +41,71 @@ def environment(localstack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.slow
-def test_a_stage_is_made_from_nothing_and_updated(localstack: LocalStack, package: Path) -> None:
+def test_a_stage_is_made_from_nothing_and_updated(localstack: LocalStack, tmp_path: Path) -> None:
     said: list[str] = []
-    stage = deploy.Deployment("dev", cache(localstack.service), said.append, pause=0.5)
-    outputs = stage.deploy(package, PARAMETERS)
+    stage = Deployment("dev", cache(localstack.service), said.append, pause=0.5)
+    made = package(tmp_path, "dev")
+    outputs = stage.deploy(made, PARAMETERS)
     try:
         _functions_are_there(localstack)
         _requests_reach_their_queue(localstack, outputs)
         _a_repository_is_made_and_opened_with_its_key(outputs)
-        assert stage.deploy(package, {"LogDays": "60"}) == outputs
+        assert stage.deploy(made, {"LogDays": "60"}) == outputs
         assert {line.split()[1] for line in said if line.startswith("  modify")} == {"AWS::Logs::LogGroup"}
     finally:
-        localstack.service("cloudformation").delete_stack(StackName="mainstay-dev")
+        _remove(localstack, "mainstay-dev")
+
+
+@pytest.mark.slow
+def test_a_stage_is_made_after_a_failed_attempt_and_comes_back_after_it_was_removed_with_all_versions(
+    localstack: LocalStack, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    sqs = localstack.service("sqs")
+    stage = Deployment("prod", cache(localstack.service), said.append, pause=0.5)
+    made = package(tmp_path, "prod")
+    in_the_way = sqs.create_queue(QueueName="mainstay-prod-work", Attributes={"VisibilityTimeout": "7"})["QueueUrl"]
+    with pytest.raises(DeploymentError, match="is ROLLBACK_COMPLETE: WorkQueue: "):
+        stage.deploy(made, PARAMETERS)
+    sqs.delete_queue(QueueUrl=in_the_way)
+    outputs = stage.deploy(made, PARAMETERS)
+    try:
+        assert any("it never was complete, so what is left of it is removed first" in line for line in said)
+        sealed = _a_repository_is_made_and_opened_with_its_key(outputs)
+        _remove(localstack, "mainstay-prod")
+        _keep_what_is_kept(localstack, outputs)
+        back = stage.deploy(made, PARAMETERS)
+        api = localstack.service("lambda").get_function_configuration(FunctionName="mainstay-prod-api")
+        opened = bootstrap.open_repository(Settings.read(api["Environment"]["Variables"]))
+        assert opened.versions(APP).get(sealed.version) == sealed
+        assert (back["RepositoryAddress"], back["KmsKey"]) == (outputs["RepositoryAddress"], outputs["KmsKey"])
+        _nobody_takes_messages(localstack)
+        _requests_reach_their_queue(localstack, back)
+    finally:
+        _remove(localstack, "mainstay-prod")
+
+
+def _remove(localstack: LocalStack, stack: str) -> None:
+    cloud = localstack.service("cloudformation")
+    cloud.delete_stack(StackName=stack)
+    cloud.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+
+
+def _keep_what_is_kept(localstack: LocalStack, outputs: dict[str, str]) -> None:
+    """LocalStack knows no `DeletionPolicy`: it hides the bucket's objects and lets the key go. Both come back."""
+    s3, kms = localstack.service("s3"), localstack.service("kms")
+    bucket = outputs["RepositoryAddress"].removeprefix("s3://")
+    hidden = s3.list_object_versions(Bucket=bucket)["DeleteMarkers"]
+    assert hidden
+    for marker in hidden:
+        s3.delete_object(Bucket=bucket, Key=marker["Key"], VersionId=marker["VersionId"])
+    kms.cancel_key_deletion(KeyId=outputs["KmsKey"])
+    kms.enable_key(KeyId=outputs["KmsKey"])
 
 
 def _functions_are_there(localstack: LocalStack) -> None:
-    functions = {each["FunctionName"]: each for each in localstack.service("lambda").list_functions()["Functions"]}
+    listed = localstack.service("lambda").list_functions()["Functions"]
+    functions = {each["FunctionName"]: each for each in listed if "mainstay-dev-" in each["FunctionName"]}
     assert set(functions) == {f"mainstay-dev-{name}" for name in ("api", "tick", "work", "dead-letter", "bucket")}
     assert len({each["Role"] for each in functions.values()}) == 5
     assert functions["mainstay-dev-work"]["Timeout"] == 900
@@ -65,7 +115,8 @@ def _functions_are_there(localstack: LocalStack) -> None:
         Settings.read(api).queue_url
         == functions["mainstay-dev-work"]["Environment"]["Variables"]["MAINSTAY_QUEUE_URL"]
     )
-    mappings = localstack.service("lambda").list_event_source_mappings()["EventSourceMappings"]
+    listed = localstack.service("lambda").list_event_source_mappings()["EventSourceMappings"]
+    mappings = [each for each in listed if "mainstay-dev-" in each["FunctionArn"]]
     readers = {each["EventSourceArn"].rpartition(":")[2]: each for each in mappings}
     assert {name: each["FunctionArn"].rpartition(":")[2] for name, each in readers.items()} == {
         "mainstay-dev-work": "mainstay-dev-work",
@@ -73,9 +124,16 @@ def _functions_are_there(localstack: LocalStack) -> None:
         "mainstay-dev-requests": "mainstay-dev-bucket",
     }
     assert all(each["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for each in mappings)
-    for each in mappings:
-        # LocalStack would hand messages to functions that do not run.
-        localstack.service("lambda").update_event_source_mapping(UUID=each["UUID"], Enabled=False)
+    _nobody_takes_messages(localstack)
+
+
+def _nobody_takes_messages(localstack: LocalStack) -> None:
+    # LocalStack would hand them to functions that do not run.
+    functions = localstack.service("lambda")
+    for each in functions.list_event_source_mappings()["EventSourceMappings"]:
+        # A removed stack's are listed for a while.
+        if each["State"] == "Enabled":
+            functions.update_event_source_mapping(UUID=each["UUID"], Enabled=False)
 
 
 def _requests_reach_their_queue(localstack: LocalStack, outputs: dict[str, str]) -> None:
@@ -95,10 +153,11 @@ def _requests_reach_their_queue(localstack: LocalStack, outputs: dict[str, str])
     assert [record["s3"]["object"]["key"] for record in told] == ["requests/one.json"]
 
 
-def _a_repository_is_made_and_opened_with_its_key(outputs: dict[str, str]) -> None:
+def _a_repository_is_made_and_opened_with_its_key(outputs: dict[str, str]) -> Manifest:
     settings = Settings.read(
         {"MAINSTAY_REPOSITORY": outputs["RepositoryAddress"], "MAINSTAY_KMS_KEY": outputs["KmsKey"]}
     )
     assert bootstrap.make_repository(settings) is not None
     sealed = sealed_version(bootstrap.open_repository(settings), APP)
     assert bootstrap.open_repository(settings).versions(APP).get(sealed.version) == sealed
+    return sealed

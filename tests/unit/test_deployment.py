@@ -1,10 +1,12 @@
-"""What is deployed: each function may do what it must, and no more; what it needs is there; the package fits."""
+"""What is deployed: each function may do what it must, and no more; what it needs is there; the package fits.
+
+How it is deployed is in test_deploying.py.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-import stat
 import warnings
 import zipfile
 from fnmatch import fnmatchcase
@@ -14,12 +16,17 @@ from typing import Any
 import pytest
 import yaml
 
-from infra import deploy, package_size
+from infra import package_size
+from infra.local.stack import local_template
 from tests.support.template import MERGED, ROOT, packaged_template, translated_template
 
 STAGES = ("dev", "prod")
 POLICIES = sorted(path.stem for path in (ROOT / "policies" / "iam").glob("*.json"))
 REGIONS = ["eu-central-1", "us-east-1"]
+#: The bucket in policies: by name, as it may be one that the stack has not made.
+BUCKET = "arn:${AWS::Partition}:s3:::${AWS::StackName}-${AWS::AccountId}-${AWS::Region}"
+#: The key that opens it, made or taken over.
+KEY = {"Fn::If": ["MakesKey", {"Fn::GetAtt": ["RootKeys", "Arn"]}, {"Ref": "TakeOverKey"}]}
 
 
 def config() -> dict[str, Any]:
@@ -38,9 +45,16 @@ def allowed(name: str, action: str) -> list[str]:
     found: list[str] = []
     for statement in statements(name):
         if action in statement["Action"]:
-            resource = statement["Resource"]
-            found += [each["Fn::Sub"] for each in (resource if isinstance(resource, list) else [resource])]
+            found += [_named(resource) for resource in _list(statement["Resource"])]
     return found
+
+
+def _list(resources: Any) -> list[Any]:
+    return resources if isinstance(resources, list) else [resources]
+
+
+def _named(resource: dict[str, Any]) -> str:
+    return "the key" if resource == KEY else str(resource["Fn::Sub"])
 
 
 def functions(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -83,10 +97,12 @@ def test_every_function_has_a_role_and_a_policy_of_its_own(stage: str) -> None:
 def test_no_policy_has_a_blanket_permission_or_reaches_into_another_stage(name: str) -> None:
     for statement in statements(name):
         assert not any("*" in action for action in statement["Action"]), statement["Sid"]
-        for resource in statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]:
+        for resource in map(_named, _list(statement["Resource"])):
             # Of this very stack: named by its resources or its name. Clusters are the account's own.
-            assert re.search(r"\$\{(?!AWS::(Partition|Region|AccountId))", resource["Fn::Sub"]) or (
-                ":eks:" in resource["Fn::Sub"]
+            assert (
+                resource == "the key"
+                or ":eks:" in resource
+                or re.search(r"\$\{(?!AWS::(Partition|Region|AccountId))", resource)
             ), statement["Sid"]
 
 
@@ -111,11 +127,11 @@ def test_the_worker_may_delete_all_that_a_sweep_does() -> None:
         "versions/ver-1.ended",
         "key-1.json",
     ):
-        assert any(fnmatchcase(f"${{Repository.Arn}}/vault/app-1/{key}", pattern) for pattern in deletes)
+        assert any(fnmatchcase(f"{BUCKET}/vault/app-1/{key}", pattern) for pattern in deletes)
 
 
 def test_the_tick_may_remove_what_says_the_same_and_nothing_else() -> None:
-    assert allowed("tick", "s3:DeleteObject") == ["${Repository.Arn}/control/wake/*"]
+    assert allowed("tick", "s3:DeleteObject") == [f"{BUCKET}/control/wake/*"]
     assert allowed("tick", "s3:PutObject") == []
 
 
@@ -128,9 +144,9 @@ def test_who_needs_no_content_opens_nothing() -> None:
         for statement in statements(name):
             if "kms:Decrypt" in statement["Action"]:
                 assert statement["Condition"] == {"StringEquals": {"kms:EncryptionContext:application": "mainstay"}}
-    for name, opened in (("tick", set()), ("dead_letter", {"${Repository.Arn}/vault/keys/*"})):
+    for name, opened in (("tick", set()), ("dead_letter", {f"{BUCKET}/vault/keys/*"})):
         read = {key for key in allowed(name, "s3:GetObject") if "/vault/" in key}
-        assert read == {"${Repository.Arn}/vault/repository.json", *opened}
+        assert read == {f"{BUCKET}/vault/repository.json", *opened}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -222,7 +238,6 @@ def test_workers_may_send_themselves_messages_and_cannot_starve_the_api(stage: s
 def test_the_bucket_keeps_what_was_overwritten_is_encrypted_and_nobody_elses() -> None:
     resources = packaged_template("prod")["Resources"]
     bucket = resources["Repository"]
-    assert (bucket["DeletionPolicy"], resources["RootKeys"]["DeletionPolicy"]) == ("Retain", "Retain")
     properties = bucket["Properties"]
     assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
@@ -233,6 +248,69 @@ def test_the_bucket_keeps_what_was_overwritten_is_encrypted_and_nobody_elses() -
     assert notification["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "requests/"}]
 
 
+def test_what_opens_versions_outlives_its_stack_but_not_a_failed_attempt_to_make_it() -> None:
+    resources = packaged_template("prod")["Resources"]
+    for kept in ("Repository", "RootKeys"):
+        # A name that stays behind would be in the way of the next attempt.
+        assert resources[kept]["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert resources[kept]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_a_bucket_and_a_key_that_are_there_are_taken_over_wherever_they_are_named() -> None:
+    template = packaged_template("prod")
+    made = {"Repository": "MakesBucket", "RootKeys": "MakesKey"}
+    assert {name: template["Resources"][name]["Condition"] for name in made} == made
+    # Outside of a choice between the two, no word of what this stack may not have made.
+    said = json.dumps(_without_choices(template))
+    assert not re.findall(
+        r'"(?:Ref|Fn::GetAtt|DependsOn)": \[?"(?:Repository|RootKeys)"|\$\{(?:Repository|RootKeys)\b', said
+    )
+    assert template["Globals"]["Function"]["Environment"]["Variables"]["MAINSTAY_KMS_KEY"] == KEY
+    assert template["Resources"]["RootKeysAlias"]["Properties"]["TargetKeyId"] == KEY
+
+
+def _without_choices(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_without_choices(each) for each in part]
+    if isinstance(part, dict):
+        return {name: _without_choices(value) for name, value in part.items() if name != "Fn::If"}
+    return part
+
+
+def test_what_is_made_on_one_machine_is_made_as_deployed() -> None:
+    local = local_template(yaml.safe_load(MERGED.read_text("utf-8")))
+    assert all("Default" in parameter for parameter in local["Parameters"].values())
+    used = {each["Condition"] for each in local["Resources"].values() if "Condition" in each}
+    assert used == {"MakesBucket", "MakesKey"} <= set(local["Conditions"])
+
+
+def test_a_tick_that_fails_rings_and_so_does_one_that_is_never_called() -> None:
+    resources = packaged_template("prod")["Resources"]
+    tick = [{"Name": "FunctionName", "Value": {"Ref": "Tick"}}]
+    fails, stops = (resources[name]["Properties"] for name in ("TicksFail", "TicksStop"))
+    assert fails["Dimensions"] == stops["Dimensions"] == tick
+    assert (fails["MetricName"], fails["ComparisonOperator"]) == ("Errors", "GreaterThanOrEqualToThreshold")
+    # Lambda counts no calls where there are none: it is what is missing that has to ring.
+    assert (stops["MetricName"], stops["ComparisonOperator"], stops["Threshold"]) == (
+        "Invocations",
+        "LessThanThreshold",
+        1,
+    )
+    assert stops["TreatMissingData"] == "breaching"
+    # A stack that was just made has no counts yet: whoever it rang for is told when it has.
+    assert stops["OKActions"] == [{"Ref": "Alarms"}]
+
+
+def test_the_documentation_has_each_alarm_and_each_parameter() -> None:
+    template, page = packaged_template("prod"), (ROOT / "docs" / "deploy.md").read_text("utf-8")
+    for each in template["Resources"].values():
+        if each["Type"] == "AWS::CloudWatch::Alarm":
+            name = each["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("${AWS::StackName}")
+            assert f"| `…{name}` |" in page
+    parameters = page.partition("## Parameters")[2]
+    assert not [name for name in template["Parameters"] if f"`{name}`" not in parameters]
+
+
 def test_dead_letters_and_failed_operations_ring() -> None:
     resources = packaged_template("prod")["Resources"]
     alarms = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
@@ -241,133 +319,6 @@ def test_dead_letters_and_failed_operations_ring() -> None:
     watched = json.dumps([alarm["Dimensions"] for alarm in alarms])
     assert '"WorkDeadLetters"' in watched
     assert '"LastDeadLetters"' in watched
-
-
-# ── deploying ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_only_the_digest_of_the_token_is_passed_on(tmp_path: Path) -> None:
-    file = tmp_path / "deployed" / "dev-token"
-    digest = deploy.token_digest(file)
-    token = file.read_text().strip()
-    assert re.fullmatch("[0-9a-f]{64}", digest)
-    assert token not in digest
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert deploy.token_digest(file) == digest
-    file.write_text("short\n")
-    with pytest.raises(deploy.DeploymentError, match="too short"):
-        deploy.token_digest(file)
-
-
-def test_the_package_stands_in_the_template_where_it_was_uploaded_to() -> None:
-    template = deploy.with_code(packaged_template("dev"), "s3://deployments/dev/1.zip")
-    assert {each["CodeUri"] for each in functions(template).values()} == {"s3://deployments/dev/1.zip"}
-    assert "Type" in template["Resources"]["Repository"]
-
-
-class FakeAws:
-    """As much of S3, STS and CloudFormation as deploying asks for; a stack is made at once."""
-
-    def __init__(self) -> None:
-        self.buckets: list[str] = []
-        self.objects: dict[str, bytes] = {}
-        self.asked: list[dict[str, Any]] = []
-        self.stack: dict[str, Any] | None = None
-        self.refusal = ""
-        self.meta = type("Meta", (), {"region_name": "eu-central-1"})
-
-    def get_caller_identity(self) -> dict[str, str]:
-        return {"Account": "123456789012"}
-
-    def list_buckets(self) -> dict[str, Any]:
-        return {"Buckets": [{"Name": name} for name in self.buckets]}
-
-    def create_bucket(self, **asked: Any) -> None:
-        assert asked["CreateBucketConfiguration"] == {"LocationConstraint": "eu-central-1"}
-        self.buckets.append(asked["Bucket"])
-
-    def put_public_access_block(self, **asked: Any) -> None:
-        assert set(asked["PublicAccessBlockConfiguration"].values()) == {True}
-
-    def list_objects_v2(self, **asked: Any) -> dict[str, int]:
-        return {"KeyCount": sum(key.startswith(asked["Prefix"]) for key in self.objects)}
-
-    def put_object(self, **asked: Any) -> None:
-        self.objects[asked["Key"]] = asked["Body"]
-
-    def generate_presigned_url(self, _request: str, **asked: Any) -> str:
-        return f"https://s3/{asked['Params']['Key']}"
-
-    def describe_stacks(self, **_asked: Any) -> dict[str, Any]:
-        return {"Stacks": [self.stack] if self.stack else []}
-
-    def describe_stack_events(self, **_asked: Any) -> dict[str, Any]:
-        failed = {"ResourceStatus": "CREATE_FAILED", "ResourceStatusReason": "the name is taken"}
-        return {"StackEvents": [{"LogicalResourceId": "Repository", **failed}]}
-
-    def create_change_set(self, **asked: Any) -> None:
-        self.asked.append(asked)
-
-    def describe_change_set(self, **_asked: Any) -> dict[str, Any]:
-        if self.refusal:
-            return {"Status": "FAILED", "StatusReason": self.refusal}
-        change = {"Action": "Add", "ResourceType": "AWS::S3::Bucket", "LogicalResourceId": "Repository"}
-        return {"Status": "CREATE_COMPLETE", "Changes": [{"ResourceChange": change}]}
-
-    def delete_change_set(self, **_asked: Any) -> None:
-        self.asked.pop()
-
-    def execute_change_set(self, **_asked: Any) -> None:
-        outputs = [{"OutputKey": "EndpointURL", "OutputValue": "https://api/"}]
-        names = [{"ParameterKey": "AdminTokenSha256"}, {"ParameterKey": "WorkerConcurrency"}]
-        self.stack = {"StackStatus": "CREATE_COMPLETE", "Outputs": outputs, "Parameters": names}
-
-
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    (tmp_path / "deployment.zip").write_bytes(b"zip")
-    (tmp_path / "sam.yaml").write_text(yaml.safe_dump(packaged_template("dev")))
-    return tmp_path
-
-
-def test_a_stack_is_made_and_then_updated_with_the_parameters_it_had(package: Path) -> None:
-    aws, said = FakeAws(), list[str]()
-    stage = deploy.Deployment("dev", lambda _service: aws, said.append, pause=0)
-    assert stage.deploy(package, {"AdminTokenSha256": "0" * 64, "WorkerConcurrency": "5"}) == {
-        "EndpointURL": "https://api/"
-    }
-    assert aws.buckets == ["mainstay-deployments-123456789012-eu-central-1"]
-    assert stage.deploy(package, {"AdminTokenSha256": "1" * 64})["EndpointURL"]
-    first, second = aws.asked
-    assert (first["StackName"], first["ChangeSetType"], second["ChangeSetType"]) == (
-        "mainstay-dev",
-        "CREATE",
-        "UPDATE",
-    )
-    assert {"ParameterKey": "WorkerConcurrency", "UsePreviousValue": True} in second["Parameters"]
-    # The same package again is not sent again.
-    assert len([line for line in said if line.startswith("uploaded")]) == len(aws.objects) == 2
-
-
-def test_what_cannot_be_deployed_is_told_with_the_reason(package: Path, tmp_path: Path) -> None:
-    aws, said = FakeAws(), list[str]()
-    stage = deploy.Deployment("dev", lambda _service: aws, said.append, pause=0)
-    with pytest.raises(deploy.DeploymentError, match="no parameter Workers; it has: AdminTokenSha256, "):
-        stage.deploy(package, {"Workers": "5"})
-    with pytest.raises(deploy.DeploymentError, match="make package STAGE=dev"):
-        stage.deploy(tmp_path / "nowhere", {})
-    aws.refusal = "Template error: no such thing"
-    with pytest.raises(deploy.DeploymentError, match="refuses the template: Template error"):
-        stage.deploy(package, {"AdminTokenSha256": "0" * 64})
-
-
-def test_nothing_to_change_is_no_failure(package: Path) -> None:
-    aws, said = FakeAws(), list[str]()
-    stage = deploy.Deployment("dev", lambda _service: aws, said.append, pause=0)
-    stage.deploy(package, {"AdminTokenSha256": "0" * 64})
-    aws.refusal = "The submitted information didn't contain changes."
-    assert stage.deploy(package, {"AdminTokenSha256": "0" * 64})
-    assert said[-1] == "nothing has changed"
 
 
 # ── the package ─────────────────────────────────────────────────────────────────────────────────────────────
