@@ -55,6 +55,7 @@ def _tell(session: Session, operation: Json, application: str) -> None:
 def _good_news(operation: Json, application: str, spent: str) -> list[object]:
     from rich.text import Text
 
+    from chalicelib.cli.rendering.objects import gap_in_words
     from chalicelib.cli.rendering.operations import backup_in_words, counts_in_words, verified_in_words
 
     outcome = operation.get("outcome") or {}
@@ -66,7 +67,7 @@ def _good_news(operation: Json, application: str, spent: str) -> list[object]:
             Text.assemble((f"{part} {outcome.get('version', '')}", style), f" of {application} made{spent}.")
         )
         lines.append(f"  {backup_in_words(outcome)}")
-        lines += [f"  not read: {_gap(gap)}" for gap in _listed(outcome.get("gaps"))]
+        lines += [f"  not read: {gap_in_words(gap)}" for gap in _listed(outcome.get("gaps"))]
     elif operation["kind"] in {"restore", "undo"}:
         verb = "restored" if operation["kind"] == "restore" else "put back to what it was before"
         lines.append(Text.assemble((f"{application} {verb}", style), f"{spent}."))
@@ -97,11 +98,6 @@ def _left(session: Session, operation: Json) -> list[object]:
 
 def _listed(gaps: object) -> list[Json]:
     return gaps[:5] if isinstance(gaps, list) else []
-
-
-def _gap(gap: Json) -> str:
-    where = f" in {gap['namespace']}" if gap.get("namespace") else ""
-    return printable(f"{gap.get('kind', '')}{where}: {gap.get('message', '')}")
 
 
 def _next(operation: Json, application: str) -> list[str]:

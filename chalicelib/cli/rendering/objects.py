@@ -12,10 +12,17 @@ _KUBERNETES_OWN = {"", "apps", "batch", "autoscaling", "policy"}
 
 
 def kind_of(identity: Json) -> str:
-    """`Deployment`, `Role`, and `Widget.example.com` where the group says something."""
+    """`Deployment`, `Role`, and `Widget.example.com` where the group says something; `*.example.com` of all kinds."""
     group = str(identity.get("group") or "")
     kind = printable(str(identity.get("kind", "")))
-    return kind if group in _KUBERNETES_OWN or group.endswith(".k8s.io") else f"{kind}.{printable(group)}"
+    known = (group in _KUBERNETES_OWN or group.endswith(".k8s.io")) and kind != "*"
+    return kind if known else f"{kind}.{printable(group)}"
+
+
+def gap_in_words(gap: Json) -> str:
+    """What could not be read, and why: `Secret in shop: forbidden`."""
+    where = f" in {gap['namespace']}" if gap.get("namespace") else ""
+    return printable(f"{kind_of(gap)}{where}: {gap.get('message', '')}")
 
 
 def object_name(identity: Json) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 from chalicelib.cli.gateway import Json
 from chalicelib.cli.rendering.differences import difference_lines
 from chalicelib.cli.rendering.marks import CHANGES, VERBS, Look, Marks
-from chalicelib.cli.rendering.objects import object_name, some_of
+from chalicelib.cli.rendering.objects import gap_in_words, kind_of, object_name, some_of
 from chalicelib.cli.rendering.words import counted, printable
 
 _MOST_OBJECTS = 25
@@ -187,16 +187,11 @@ def _sentences(title: str, style: str, sentences: Sequence[str], page: Page) -> 
 def _gaps(gaps: Sequence[Json], page: Page) -> Iterator[Text]:
     """What could not be read. An account that may read little leaves dozens: a few show what is the matter."""
     shown = gaps if page.everything else gaps[:_MOST_GAPS]
-    sentences = [_gap(gap) for gap in shown]
+    sentences = [gap_in_words(gap) for gap in shown]
     if len(shown) < len(gaps):
-        kinds = some_of([str(gap.get("kind", "")) for gap in gaps[len(shown) :]])
+        kinds = some_of([kind_of(gap) for gap in gaps[len(shown) :]])
         sentences.append(f"and {counted(len(gaps) - len(shown), 'more kind')}: {kinds}; see everything with --all")
     yield from _sentences("Could not be read", "yellow", sentences, page)
-
-
-def _gap(gap: Json) -> str:
-    where = f" in {gap['namespace']}" if gap.get("namespace") else ""
-    return f"{gap.get('kind', '')}{where}: {gap.get('message', '')}"
 
 
 def _wrapped(text: str, indent: str, page: Page, style: str) -> Iterator[Text]:

@@ -64,12 +64,14 @@ def test_quiet_prints_the_versions_id_and_nothing_else(mainstay: Mainstay, servi
 
 def test_a_partial_version_has_an_exit_code_of_its_own(mainstay: Mainstay, service: FakeService) -> None:
     gap = {"group": "", "kind": "Secret", "namespace": "shop", "status": 403, "message": "forbidden"}
-    outcome = {"version": NEW, "objects": 41, "plainBytes": 1, "addedBytes": 1, "gaps": [gap]}
+    away = {"group": "things.example.com", "kind": "*", "namespace": "", "status": 0, "message": "no answer"}
+    outcome = {"version": NEW, "objects": 41, "plainBytes": 1, "addedBytes": 1, "gaps": [gap, away]}
     service.operations[BACKUP] = fake.operation(BACKUP, "backup", "partial", outcome=outcome)
     said = mainstay("backup", "shop")
     assert said.code == Exit.PARTIAL
     assert "An incomplete version" in said.out
     assert "not read: Secret in shop: forbidden" in said.out
+    assert "not read: *.things.example.com: no answer" in said.out
 
 
 @pytest.mark.parametrize(
