@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.errors import Invalid, Problem
@@ -13,15 +11,10 @@ from chalicelib.services.models.documents import DocumentCheck, DocumentRequest,
 
 if TYPE_CHECKING:
     from chalicelib.cluster.client import Client
-    from chalicelib.cluster.discovery import Discovery
-    from chalicelib.domain.objects import Body, Resource
+    from chalicelib.domain.objects import Resource
     from chalicelib.language.loader import LoadedDocument
-    from chalicelib.language.writer import Observed, Workload
+    from chalicelib.language.writer import Observed
     from chalicelib.services.clusters import RegisteredClusters
-
-#: Kinds that no first document needs to mention: they are left out of every version, or of no interest.
-_UNSEEN = frozenset({"Event", "Endpoints", "EndpointSlice", "Lease", "ControllerRevision", "PodMetrics"})
-_WORKLOADS = ("StatefulSet", "Deployment", "DaemonSet")
 
 
 class Documents:
@@ -59,6 +52,7 @@ class Documents:
 
     def _observe(self, cluster: str, namespace: str) -> Observed:
         from chalicelib.cluster.transport import now
+        from chalicelib.services.observing import observe
 
         deadline = now() + MOST_SECONDS
         session = self._clusters.connect(cluster)
@@ -68,7 +62,7 @@ class Documents:
                 f"There is no namespace {namespace} on this cluster.",
                 [Problem("namespace", f"there is no namespace {namespace}")],
             )
-        return _seen(list(_bodies(session.client, session.discovery, namespace, deadline)))
+        return observe(session, namespace, lambda: now() < deadline)
 
 
 def accepted(text: str) -> LoadedDocument:
@@ -92,57 +86,3 @@ def _exists(client: Client, resource: Resource, namespace: str, deadline: float)
             return False
         raise
     return True
-
-
-def _bodies(client: Client, discovery: Discovery, namespace: str, deadline: float) -> Iterable[Body]:
-    """Every object in a namespace that is not made by another; kinds that may not be read are left out."""
-    from chalicelib.cluster.listing import Listing, Page, Restarted, each_parallel
-
-    wanted = [
-        Listing(resource, namespace)
-        for resource in discovery
-        if resource.namespaced and "list" in resource.verbs and resource.kind not in _UNSEEN
-    ]
-    bodies: dict[Listing, list[Body]] = {}
-    for listing, event in each_parallel(client, wanted, deadline=deadline):
-        match event:
-            case Page():
-                bodies.setdefault(listing, []).extend(event.items)
-            case Restarted():
-                bodies.pop(listing, None)
-    for found in bodies.values():
-        for body in found:
-            owners = (body.get("metadata") or {}).get("ownerReferences") or []
-            if not any(owner.get("controller") for owner in owners):
-                yield body
-
-
-def _seen(bodies: list[Body]) -> Observed:
-    from chalicelib.language.writer import Observed
-
-    counts = Counter(str(body.get("kind")) for body in bodies)
-    custom = {
-        f"{body['kind']}.{group}"
-        for body in bodies
-        if "." in (group := str(body.get("apiVersion", "")).rpartition("/")[0]) and not group.endswith(".k8s.io")
-    }
-    return Observed(
-        counts=dict(counts),
-        claims=tuple(sorted(_name(body) for body in bodies if body.get("kind") == "PersistentVolumeClaim")),
-        custom_kinds=tuple(sorted(custom)),
-        workloads=tuple(_workloads(bodies)),
-    )
-
-
-def _workloads(bodies: list[Body]) -> Iterable[Workload]:
-    from chalicelib.language.writer import Workload
-
-    for kind in _WORKLOADS:
-        for body in bodies:
-            if body.get("kind") == kind and str(body.get("apiVersion")) == "apps/v1":
-                labels = ((body.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-                yield Workload(kind, _name(body), ",".join(f"{key}={value}" for key, value in sorted(labels.items())))
-
-
-def _name(body: Body) -> str:
-    return str((body.get("metadata") or {}).get("name", ""))

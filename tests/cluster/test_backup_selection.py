@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
+from chalicelib.domain.errors import ClusterUnreachable
 from chalicelib.domain.operation import State
+from chalicelib.engine.clusters import Clusters
+from chalicelib.services.observing import observe
 from tests.harness.processes import wait_until
 from tests.support.scene import Scene, open_scene
 
@@ -114,6 +118,23 @@ def test_a_version_holds_roots_only(control_plane) -> None:
         assert scene.held(version).keys() == ROOTS | {f"Namespace/{scene.namespace}"}
         # What controllers made is no extra either.
         assert scene.restore_well(version).writes == []
+
+
+def test_a_document_that_is_written_for_a_namespace_tells_of_what_its_first_version_holds(control_plane) -> None:
+    with open_scene(control_plane, WORKLOADS) as scene:
+        wait_until(lambda: "endpointslice" in kinds_there(scene), seconds=30, what="what controllers make")
+        record = scene.repository.clusters.get(scene.application.cluster)
+        session = Clusters(scene.repository, str(control_plane.kubeconfig)).connect(record)
+        observed = observe(session, scene.namespace, lambda: True)
+        held = scene.held(scene.backup())
+        assert observed.counts == Counter(key.partition("/")[0] for key in held)
+        assert [(seen.name, seen.labels) for seen in observed.workloads] == [
+            ("db", "app=db"),
+            ("web", "app=web"),
+            ("agent", "app=agent"),
+        ]
+        with pytest.raises(ClusterUnreachable):
+            observe(session, scene.namespace, lambda: False)
 
 
 def test_everything_of_a_namespace_comes_back_from_nothing(control_plane) -> None:
