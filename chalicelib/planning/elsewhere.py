@@ -12,13 +12,14 @@ Volumes stay with the original: claims are given new ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.domain.objects import Body, ObjectKey, key_of
-from chalicelib.planning import deployers, deploying, namespaces, services, suspend
+from chalicelib.planning import deployers, deploying, mentions, namespaces, services, suspend
 from chalicelib.planning.destination import BINDING, NAMESPACE, Destination
+from chalicelib.planning.mentions import Mention
 from chalicelib.planning.pod_specs import POD_SPECS, pod_spec_of
 from chalicelib.planning.rewrite import Rewrites
 from chalicelib.planning.sayings import named
@@ -40,6 +41,13 @@ _TAKEN_FOR_ITS_OWN = (
 )
 #: The type of the Secrets in which Helm keeps its releases.
 _HELM_RECORD = "helm.sh/release.v1"
+_HOSTS = "Hosts that the original answers to as well (a rewrite changes them)"
+_DNS_NAMES = "DNS names of the old namespace are left as they are (a rewrite changes them)"
+_ANNOTATIONS = (
+    "Annotations that may name something in the old namespace are left as they are (a rewrite changes them)"
+)
+#: Places of one object that are named in a warning.
+_MOST_PLACES = 3
 
 
 @dataclass(slots=True)
@@ -52,7 +60,7 @@ class Carrier:
     versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
     #: What the cluster serves of kinds that cannot be brought to any of it.
     unspoken: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    #: Where in an object fields stand that another cluster would drop without a word.
+    #: Where in an object fields stand that the cluster would drop without a word.
     unknown: Callable[[Body], Iterable[str]] = lambda _body: ()
     #: Reasons why something may not be written: what it is called there, and a sentence.
     problems: dict[str, ObjectKey] = field(default_factory=dict)
@@ -103,6 +111,7 @@ class Carrier:
         is remembered of it."""
         was, there = key_of(body), self.destination
         labels = dict(body["metadata"].get("labels") or {})
+        leading_back = list(self._leading_back(was, body))
         if there.names and not there.keeps(was):
             body = self._move(was, body)
         if there.elsewhere:
@@ -112,6 +121,7 @@ class Carrier:
         began = was[:2] in suspend.KINDS and suspend.acts(body)
         if there.has_wait(was[:2]):
             suspend.suspend(body)
+        as_kept = body
         if self.rewrites.rules:
             known = len(self.rewrites.problems)
             body = self.rewrites.apply(was, labels, body)
@@ -119,18 +129,20 @@ class Carrier:
                 self.problems.setdefault(sentence, key_of(body))
         if began:  # a rewrite can have it go on, or wait
             self.acting[key_of(body)] = not suspend.acts(body)
+        if leading_back:
+            self._tell_left(was, leading_back, self._leading_back(was, body))
         if there.elsewhere:
             for what, where in deploying.told(body, there.names, beside=there.beside):
                 self._say(what, where)
         self._convert(was, body)
-        for place in self.unknown(body):
+        # What was kept of a cluster has the fields that it knows.
+        for place in self.unknown(body) if there.far or body is not as_kept else ():
             self._say("Fields that the cluster does not know, and drops", f"{was} {place}")
         return body
 
     def _move(self, was: ObjectKey, body: Body) -> Body:
         """The object by the names of its new place."""
         there, subjects = self.destination, _subjects_of(body)
-        self._look_for_names(was, body)
         body = namespaces.move(body, there.names)
         if there.beside:
             application = deployers.forget(body)
@@ -187,11 +199,6 @@ class Carrier:
                 "`helm uninstall` or `helm upgrade` here would change those",
                 str(was),
             )
-        elif was[:2] in _WITH_HOSTS and self.destination.beside:
-            spec = body.get("spec") or {}
-            hosts = [*(rule.get("host") for rule in spec.get("rules") or ()), *(spec.get("hostnames") or ())]
-            for host in dict.fromkeys(filter(None, hosts)):
-                self._say("Hosts that the original answers to as well (a rewrite changes them)", f"{was} {host}")
 
     def _service(self, was: ObjectKey, body: Body) -> None:
         spec = body.get("spec") or {}
@@ -228,12 +235,26 @@ class Carrier:
 
     # ── what there is to say ────────────────────────────────────────────────────────────────────────────
 
-    def _look_for_names(self, was: ObjectKey, body: Body) -> None:
-        places = list(namespaces.mentions(body, self.destination.names, self.services))
-        if places:
-            self._say(
-                "DNS names of the old namespace are left as they are (a rewrite changes them)", f"{was} {places[0]}"
-            )
+    def _leading_back(self, was: ObjectKey, body: Body) -> Iterator[tuple[str, Mention]]:
+        """What may mean the original, each with the sentence that says so."""
+        there = self.destination
+        if there.beside and was[:2] in _WITH_HOSTS:
+            yield from ((_HOSTS, Mention(host, host)) for host in _hosts_of(body))
+        if there.names and not there.keeps(was):
+            yield from ((_DNS_NAMES, each) for each in mentions.dns_names(body, there.names, self.services))
+            yield from ((_ANNOTATIONS, each) for each in mentions.in_annotations(body, there.names))
+
+    def _tell_left(
+        self, was: ObjectKey, before: Iterable[tuple[str, Mention]], after: Iterable[tuple[str, Mention]]
+    ) -> None:
+        """Tell of that what nothing changed on the way: neither the move nor a rewrite."""
+        kept = {(what, mention.text) for what, mention in before}
+        places: dict[str, list[str]] = {}
+        for what, mention in after:
+            if (what, mention.text) in kept:
+                places.setdefault(what, []).append(mention.place)
+        for what, found in places.items():
+            self._say(what, f"{was} {named(list(dict.fromkeys(found)), _MOST_PLACES)}")
 
     def _say(self, what: str, where: str) -> None:
         found = self._places.setdefault(what, [])
@@ -250,6 +271,12 @@ class Carrier:
 
 def _subjects_of(body: Body) -> list[Any]:
     return [dict(subject) for subject in body.get("subjects") or ()]
+
+
+def _hosts_of(body: Body) -> list[str]:
+    spec = body.get("spec") or {}
+    hosts = [*(rule.get("host") for rule in spec.get("rules") or ()), *(spec.get("hostnames") or ())]
+    return list(dict.fromkeys(filter(None, hosts)))
 
 
 def _templates(body: Body, kind: tuple[str, str]) -> Iterable[dict[str, Any]]:

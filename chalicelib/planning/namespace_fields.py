@@ -92,8 +92,28 @@ for _kind, _place in POD_SPECS.items():
     SELECTORS[_kind] = tuple(f"{_place}.{term}.namespaceSelector" for term in _TERMS)
 
 #: Annotations and labels of any object that hold a namespace: where the release or the object of Flux is by which it
-#: was deployed.
-ANNOTATIONS = ("meta.helm.sh/release-namespace",)
+#: was deployed, and where an Ingress has its certificates.
+ANNOTATIONS = ("meta.helm.sh/release-namespace", "projectcontour.io/tls-cert-namespace")
 LABELS = ("helm.toolkit.fluxcd.io/namespace", "kustomize.toolkit.fluxcd.io/namespace")
-#: Annotations that hold `namespace/name`.
-QUALIFIED_ANNOTATIONS = ("cert-manager.io/inject-ca-from", "cert-manager.io/inject-ca-from-secret")
+#: Annotations that hold `namespace/name`, or several with commas between, by what reads them. A bare name is of the
+#: object's own namespace.
+_QUALIFIED = {
+    "cert-manager.io": ("inject-ca-from", "inject-ca-from-secret"),
+    "nginx.ingress.kubernetes.io": (
+        "auth-proxy-set-headers",
+        "auth-secret",
+        "auth-tls-secret",
+        "custom-headers",
+        "proxy-ssl-secret",
+    ),
+    "appprotect.f5.com": ("app-protect-policy", "app-protect-security-log"),
+    **dict.fromkeys(
+        ("haproxy-ingress.github.io", "ingress.kubernetes.io"),
+        ("auth-secret", "auth-tls-secret", "secure-crt-secret", "secure-verify-ca-secret"),
+    ),
+    "haproxy.org": ("auth-secret", "client-ca", "server-ca", "server-crt"),
+    "k8s.v1.cni.cncf.io": ("networks",),
+    "reflector.v1.k8s.emberstack.com": ("auto-reflects", "reflects"),
+    "replicator.v1.mittwald.de": ("replicate-from",),
+}
+QUALIFIED_ANNOTATIONS = tuple(f"{reader}/{name}" for reader, names in _QUALIFIED.items() for name in names)

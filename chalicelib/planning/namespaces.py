@@ -1,22 +1,20 @@
 """An object as it is called in another namespace: its own, and every place where it names one.
 
 What is certain is changed: fields that can hold nothing but a namespace, and names that Kubernetes' own rules make of
-one. DNS names in texts (`db.shop.svc` in a variable) may mean anything: they are told, with their place.
+one. What stands in texts (`db.shop.svc` in a variable) may mean anything: see `mentions`.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.domain.objects import Body, ObjectKey, key_of
 from chalicelib.planning import deploying
 from chalicelib.planning.namespace_fields import ANNOTATIONS, FIELDS, LABELS, QUALIFIED_ANNOTATIONS, SELECTORS
-from chalicelib.planning.paths import below, holders
+from chalicelib.planning.paths import holders, mappings
 
 #: Old name → new name.
 Names = Mapping[str, str]
@@ -25,10 +23,11 @@ _NAME_LABEL = "kubernetes.io/metadata.name"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 #: What the group of all accounts of a namespace, and one account as a user, are called.
 _GROUP, _USER = "system:serviceaccounts:", "system:serviceaccount:"
-_LABEL = r"([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)"
-_DNS = re.compile(rf"\.{_LABEL}\.svc(?![-a-z0-9])")
-#: `db.shop` and no more: a Service's name, or (as often) the end of something else.
-_SHORT = re.compile(rf"(?<![-a-z0-9]){_LABEL}\.{_LABEL}(?![-a-z0-9]|\.[a-z0-9])")
+#: Each `namespace/name` of a list.
+_QUALIFIED = re.compile(r"((?:^|,)\s*)([a-z0-9][-a-z0-9]*)(?=/)")
+#: What Argo CD writes on what it deploys: `application:group/Kind:namespace/name`.
+_TRACKED = "argocd.argoproj.io/tracking-id"
+_TRACKED_NAMESPACE = re.compile(r"^([^:]+:[^:]+:)([^:/]+)(?=/)")
 
 _RBAC = "rbac.authorization.k8s.io"
 
@@ -63,6 +62,7 @@ def move(body: Body, names: Names) -> Body:
     if kind == ("", "Service"):
         _external_name(body.get("spec"), names)
     _signs(metadata, names)
+    _qualified(body, names)
     return body
 
 
@@ -73,53 +73,28 @@ def _signs(metadata: dict[str, Any], names: Names) -> None:
         _exchange(metadata.get("labels"), name, names)
     for name in ANNOTATIONS:
         _exchange(annotations, name, names)
-    for name in QUALIFIED_ANNOTATIONS:
-        namespace, slash, rest = str(annotations.get(name) or "").partition("/")
-        if slash and namespace in names:
-            annotations[name] = f"{names[namespace]}/{rest}"
+    if _TRACKED in annotations:
+        annotations[_TRACKED] = _moved_in(annotations[_TRACKED], _TRACKED_NAMESPACE, names)
     if _LAST_APPLIED in annotations:
         annotations[_LAST_APPLIED] = _moved_text(annotations[_LAST_APPLIED], names)
 
 
-def mentions(body: Body, names: Names, services: Collection[tuple[str, str]] = ()) -> Iterator[str]:
-    """Places (JSON Pointers) where a text has a DNS name of one of the namespaces: it still leads to the old one.
-
-    Short names (`db.shop`) are found of `services`, each a namespace and a name.
-    """
-
-    def leads_back(text: str) -> bool:
-        if not any(f".{name}" in text for name in names):
-            return False
-        return any(found in names for found in _DNS.findall(text)) or any(
-            namespace in names and (namespace, name) in services for name, namespace in _SHORT.findall(text)
-        )
-
-    kind = (body.get("apiVersion"), body.get("kind"))
-    for member, value in body.items():
-        if member == "metadata":
+def _qualified(body: Body, names: Names) -> None:
+    """Annotations that name objects of other namespaces, those in templates too."""
+    for place, holder in mappings(body):
+        annotations = holder.get("annotations")
+        if not place.endswith("/metadata") or not isinstance(annotations, dict):
             continue
-        encoded = kind == ("v1", "Secret") and member == "data"
-        yield from _texts(value, f"/{member}", leads_back, encoded=encoded)
+        for name in QUALIFIED_ANNOTATIONS:
+            if name in annotations:
+                annotations[name] = _moved_in(annotations[name], _QUALIFIED, names)
 
 
-def _texts(value: Any, place: str, meant: Callable[[str], bool], *, encoded: bool) -> Iterator[str]:
-    if isinstance(value, dict):
-        for member, inner in value.items():
-            yield from _texts(inner, below(place, member), meant, encoded=encoded)
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _texts(inner, f"{place}/{number}", meant, encoded=encoded)
-    elif isinstance(value, str):
-        text = _decoded(value) if encoded else value
-        if meant(text):
-            yield place
-
-
-def _decoded(text: str) -> str:
-    try:
-        return base64.b64decode(text, validate=True).decode(errors="replace")
-    except (binascii.Error, ValueError):
-        return ""
+def _moved_in(text: Any, pattern: re.Pattern[str], names: Names) -> Any:
+    """A text with the namespaces changed that a pattern finds behind what stands before them."""
+    if not isinstance(text, str):
+        return text
+    return pattern.sub(lambda found: found[1] + names.get(found[2], found[2]), text)
 
 
 def _exchange(holder: Any, member: str | int, names: Names) -> None:

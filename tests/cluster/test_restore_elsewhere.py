@@ -148,6 +148,37 @@ def test_a_text_that_names_the_old_namespace_is_told_with_its_place(scene: Scene
     assert {action.object.namespace for action in plan.actions} <= {"", copy}
 
 
+INGRESS = """
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: web
+  annotations:
+    nginx.ingress.kubernetes.io/auth-secret: NS/basic
+    nginx.ingress.kubernetes.io/auth-url: http://auth.NS.svc.cluster.local/check
+    traefik.ingress.kubernetes.io/router.middlewares: NS-auth@kubernetescrd
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+"""
+
+
+def test_annotations_that_name_the_old_namespace_are_changed_or_told_and_what_is_changed_is_not_told(
+    scene: Scene, copy: str
+) -> None:
+    scene.make(INGRESS)
+    version, into, own = scene.backup(), {scene.namespace: copy}, scene.namespace
+    warnings = scene.plan(version, namespaces=into).warnings
+    (names,) = [warning for warning in warnings if warning.startswith("DNS names")]
+    (others,) = [warning for warning in warnings if warning.startswith("Annotations")]
+    place = f"Ingress.networking.k8s.io {own}/web /metadata/annotations/"
+    assert f"{place}nginx.ingress.kubernetes.io~1auth-url" in names
+    assert f"Service {own}/alias" not in names
+    assert others.endswith(f"{place}traefik.ingress.kubernetes.io~1router.middlewares.")
+    scene.restore_well(version, namespaces=into)
+    annotations = there(scene, copy)["Ingress/web"]["metadata"]["annotations"]
+    assert annotations["nginx.ingress.kubernetes.io/auth-secret"] == f"{copy}/basic"
+    assert annotations["nginx.ingress.kubernetes.io/auth-url"] == f"http://auth.{own}.svc.cluster.local/check"
+
+
 def test_an_undo_takes_the_copy_away_and_an_undo_of_it_brings_it_back(scene: Scene, copy: str) -> None:
     version, before = scene.backup(), raw(scene)
     restored = scene.restore_well(version, namespaces={scene.namespace: copy})

@@ -224,6 +224,57 @@ def test_beside_the_original_hosts_that_both_would_answer_to_are_told() -> None:
     assert list(far.warnings) == []
 
 
+TEXTS = {"url": "http://db.shop.svc/a", "other": "db.shop.svc"}
+LEFT = "DNS names of the old namespace are left as they are (a rewrite changes them): "
+
+
+def test_what_is_said_to_be_left_is_what_neither_the_move_nor_a_rewrite_changed() -> None:
+    alias = body("Service", spec={"type": "ExternalName", "externalName": "web.shop.svc.cluster.local"})
+    config = body("ConfigMap", data=dict(TEXTS))
+    one = carrier(BESIDE)
+    assert one.carry(copy_of(alias))["spec"]["externalName"] == "web.copy.svc.cluster.local"
+    one.carry(copy_of(config))
+    assert list(one.warnings) == [f"{LEFT}ConfigMap shop/one /data/url, /data/other."]
+    rule = {"match": {"kind": "ConfigMap"}, "mergePatch": {"data": {"url": "http://db.copy.svc/a"}}}
+    rewritten = carrier(BESIDE, rule)
+    rewritten.carry(copy_of(config))
+    assert list(rewritten.warnings) == [f"{LEFT}ConfigMap shop/one /data/other."]
+
+
+def test_a_name_that_is_changed_is_not_left_where_namespaces_change_places() -> None:
+    alias = body("Service", spec={"type": "ExternalName", "externalName": "web.shop.svc.cluster.local"})
+    one = carrier(Destination(names={"shop": "infra", "infra": "shop"}, cluster="cl-there"))
+    assert one.carry(alias)["spec"]["externalName"] == "web.infra.svc.cluster.local"
+    assert list(one.warnings) == []
+
+
+def test_a_host_that_a_rewrite_changes_is_not_said_to_be_the_originals() -> None:
+    ingress = body("Ingress", "networking.k8s.io/v1", spec={"rules": [{"host": "shop.example.com"}]})
+    patch = [{"op": "replace", "path": "/spec/rules/0/host", "value": "copy.example.com"}]
+    one = carrier(BESIDE, {"match": {"kind": "Ingress"}, "jsonPatch": patch})
+    one.carry(ingress)
+    assert list(one.warnings) == []
+
+
+@pytest.mark.parametrize(("there", "told"), [(BESIDE, True), (BOTH, True), (FAR, False)])
+def test_annotations_that_may_name_the_old_namespace_are_told_with_their_place(
+    there: Destination, told: bool
+) -> None:
+    ingress = body("Ingress", "networking.k8s.io/v1")
+    ingress["metadata"]["annotations"] = {
+        "nginx.ingress.kubernetes.io/auth-secret": "shop/basic",
+        "traefik.ingress.kubernetes.io/router.middlewares": "shop-auth@kubernetescrd",
+    }
+    one = carrier(there)
+    one.carry(ingress)
+    place = "/metadata/annotations/traefik.ingress.kubernetes.io~1router.middlewares"
+    said = (
+        "Annotations that may name something in the old namespace are left as they are (a rewrite changes them): "
+        f"Ingress.networking.k8s.io shop/one {place}."
+    )
+    assert list(one.warnings) == ([said] if told else [])
+
+
 def test_a_record_of_helm_that_names_objects_of_the_old_namespace_is_told() -> None:
     beside, both, far = carrier(BESIDE), carrier(BOTH), carrier(FAR)
     for one in (beside, both, far):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
 import pytest
 
 from chalicelib.domain.objects import ObjectKey
-from chalicelib.planning.namespaces import mentions, move, moved_key
+from chalicelib.planning.namespaces import move, moved_key
 from chalicelib.planning.normalise import copy_of
 
 THERE = {"shop": "copy"}
@@ -141,6 +140,29 @@ NAMING = {
     ),
     "whose certificate is injected": (
         body("Secret", metadata={"annotations": {"cert-manager.io/inject-ca-from": "shop/ca"}}),
+        1,
+    ),
+    "secrets that an ingress controller is to read": (
+        body(
+            "Ingress",
+            "networking.k8s.io/v1",
+            metadata={
+                "annotations": {
+                    "nginx.ingress.kubernetes.io/auth-secret": "shop/basic",
+                    "nginx.ingress.kubernetes.io/auth-tls-secret": "infra/ca",
+                    "nginx.ingress.kubernetes.io/proxy-ssl-secret": "shop/upstream",
+                    "haproxy.org/server-ca": "shop/ca",
+                }
+            },
+        ),
+        3,
+    ),
+    "networks of pods": (
+        body(
+            "Deployment",
+            "apps/v1",
+            spec={"template": {"metadata": {"annotations": {"k8s.v1.cni.cncf.io/networks": "shop/a,infra/b"}}}},
+        ),
         1,
     ),
     "where an Application deploys to": (
@@ -289,34 +311,25 @@ def test_namespaces_can_change_places() -> None:
     assert [subject["namespace"] for subject in move(binding, swap)["subjects"]] == ["b", "a", "c"]
 
 
-def test_texts_are_not_changed_but_their_places_are_told() -> None:
-    secret = base64.b64encode(b"postgres://db.shop.svc:5432").decode()
-    config = body(
-        "ConfigMap", data={"url": "http://db.shop.svc.cluster.local/x", "other": "db.shopping.svc", "a/b": "a.b"}
-    )
-    pods = {
-        "containers": [{"name": "web", "env": [{"name": "DB", "value": "db.shop.svc"}], "args": ["--x=y.shop.svc"]}]
-    }
-    deployment = body("Deployment", "apps/v1", spec={"template": {"spec": pods}})
+def test_texts_are_not_changed() -> None:
+    config = body("ConfigMap", data={"url": "http://db.shop.svc.cluster.local/x"})
     assert move(copy_of(config), THERE)["data"] == config["data"]
-    assert list(mentions(config, THERE)) == ["/data/url"]
-    place = "/spec/template/spec/containers/0"
-    assert list(mentions(deployment, THERE)) == [f"{place}/env/0/value", f"{place}/args/0"]
-    assert list(mentions(body("Secret", data={"dsn": secret, "bad": "%%"}), THERE)) == ["/data/dsn"]
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("name", "text", "moved"),
     [
-        ("db.shop", True),
-        ("postgres://u@db.shop:5432/x", True),
-        ("db-0.db.shop,db-1.db.shop", True),
-        ("db.shop.example.com", False),
-        ("www.shop", False),
-        ("db.shopping", False),
-        ("end of db.shop.", True),
+        ("nginx.ingress.kubernetes.io/auth-secret", "shop/basic", "copy/basic"),
+        ("nginx.ingress.kubernetes.io/auth-secret", "basic", "basic"),
+        ("nginx.ingress.kubernetes.io/auth-tls-secret", "infra/ca", "infra/ca"),
+        ("nginx.ingress.kubernetes.io/auth-url", "http://auth.shop.svc/", "http://auth.shop.svc/"),
+        ("k8s.v1.cni.cncf.io/networks", "shop/one@eth1, infra/two,shop/three", "copy/one@eth1, infra/two,copy/three"),
+        ("haproxy-ingress.github.io/auth-tls-secret", "file:///etc/shop/ca.pem", "file:///etc/shop/ca.pem"),
+        ("projectcontour.io/tls-cert-namespace", "shop", "copy"),
+        ("argocd.argoproj.io/tracking-id", "shop:apps/Deployment:shop/web", "shop:apps/Deployment:copy/web"),
+        ("example.com/secret", "shop/basic", "shop/basic"),
     ],
 )
-def test_a_short_name_of_a_service_of_the_version_is_found_too(text: str, found: bool) -> None:
-    config = body("ConfigMap", data={"url": text})
-    assert list(mentions(config, THERE, {("shop", "db")})) == (["/data/url"] if found else [])
+def test_an_annotation_is_changed_where_it_is_known_what_it_names(name: str, text: str, moved: str) -> None:
+    ingress = body("Ingress", "networking.k8s.io/v1", metadata={"annotations": {name: text}})
+    assert move(ingress, THERE)["metadata"]["annotations"] == {name: moved}
