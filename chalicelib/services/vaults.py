@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 #: Reading a large vault takes hours, and holds nobody up.
 _DEADLINE = timedelta(days=7)
 
+#: Looks for an operation that is just being written down, and seconds between two.
+_LOOKS, _BETWEEN = 10, 0.1
+
 #: How long a request measures: API Gateway ends it after 29 seconds. What is read in one go before the next look at
 #: the time is a matter of a second or two.
 MOST_SECONDS = 15.0
@@ -98,16 +101,24 @@ class Vaults:
         return views.operation_view(self._under_way(found, holder, operation.arguments))
 
     def _under_way(self, application: Application, holder: str, arguments: Mapping[str, object]) -> Operation:
-        try:
-            running = self._repository.operations.get(application.id, holder)
-        except NotFound:
-            raise Conflict(f"{application.name} is just beginning to be verified: {holder}. Follow that.") from None
+        running = self._being_started(application.id, holder)
+        if running is None:
+            raise Conflict(f"{application.name} is just beginning to be verified ({holder}). Ask again in a minute.")
         if running.arguments != arguments:
             raise Conflict(
                 f"{application.name} is being verified in another way ({_way(running)}): {holder}. Wait for its end, "
                 "or cancel it."
             )
         return running
+
+    def _being_started(self, application: str, operation: str) -> Operation | None:
+        """An operation that somebody has just begun to write down; `None` if it does not come."""
+        for _ in range(_LOOKS):
+            try:
+                return self._repository.operations.get(application, operation)
+            except NotFound:
+                time.sleep(_BETWEEN)
+        return None
 
     def damages(self, asker: Asker, operation: str, query: PageQuery) -> DamagePage:  # noqa: ARG002
         """What a verification found damaged. `Conflict` while it is not known."""
@@ -133,6 +144,7 @@ def size_view(name: str, size: VaultSize) -> VaultSizeView:
         id=size.application,
         name=name,
         complete=size.complete,
+        damaged=sorted(size.damaged, reverse=True),
         existing=size.existing,
         segments=size.segments,
         plain_bytes=size.plain_bytes,
