@@ -8,6 +8,19 @@ from typing import Any, NamedTuple
 #: A raw Kubernetes object: decoded JSON, never a typed model (those are ten times slower).
 Body = dict[str, Any]
 
+#: Metadata of one incarnation of an object: no part of what is kept or restored. `generateName` has done its work
+#: once there is a name.
+INCARNATION = (
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+    "generateName",
+)
+
 
 class ObjectKey(NamedTuple):
     """The identity of one object, whatever version of the API it is read through.

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from chalicelib.cluster.schemas import OpenApi
 from chalicelib.domain.document.restore import Rewrite
-from chalicelib.domain.objects import Body, ObjectKey
+from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Place, Plan, Verb
 from chalicelib.domain.version import KindSummary, Manifest
 from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.known_fields import KnownFields
 from chalicelib.engine.wanted import Wanted
 from chalicelib.planning.context import PlanContext
 from chalicelib.planning.destination import Destination
@@ -21,7 +21,6 @@ from chalicelib.planning.elsewhere import Carrier
 from chalicelib.planning.rewrite import Rewrites
 from chalicelib.planning.sayings import named
 from chalicelib.planning.suspend import FROM_SOURCES
-from chalicelib.planning.unknown_fields import Schemas
 from chalicelib.planning.versions import Served
 from chalicelib.store.repository import Repository
 
@@ -50,12 +49,13 @@ def wanted_of(
     version: str | None,
     aim: Aim,
     *,
-    find_unknown: bool = False,
+    ask_fields: bool = False,
 ) -> Wanted:
     """The content of a version as it is to be at its destination, and the session made to speak its API versions.
 
-    With `find_unknown` fields that another cluster does not know are warned of: a plan says so once, and who carries
-    it out need not read the cluster's schemas again.
+    With `ask_fields` the cluster is asked which fields it knows and what they take: a plan says once what it drops
+    (of what comes to another cluster, or was rewritten) and where a rewrite does not fit, and who carries it out need
+    not read the cluster's schemas again.
     """
     if not version:
         return Wanted(repository, application, None)
@@ -63,23 +63,12 @@ def wanted_of(
     found = _versions(session, manifest)
     session.speak(found.spoken)
     plurals = {(each.group, each.kind): each.plural for each in manifest.kinds}
-    carrier = Carrier(aim.destination, Rewrites(aim.rewrites, plurals), found.converted, found.unspoken)
-    if find_unknown and aim.destination.far:
-        carrier.unknown = _unknown_to(session)
+    rewrites = Rewrites(aim.rewrites, plurals)
+    carrier = Carrier(aim.destination, rewrites, found.converted, found.unspoken)
+    if ask_fields:
+        fields = KnownFields(session, found.converted)
+        carrier.unknown, rewrites.misfits = fields.unknown, fields.misfits
     return Wanted(repository, application, version, carrier)
-
-
-def _unknown_to(session: ClusterSession) -> Callable[[Body], Iterator[str]]:
-    """Finds the fields of an object that a cluster does not know."""
-    published, schemas = OpenApi(session.client), dict[str, Schemas]()
-
-    def unknown(body: Body) -> Iterator[str]:
-        version = str(body.get("apiVersion") or "")
-        if version not in schemas:
-            schemas[version] = Schemas(published.document(version))
-        return schemas[version].unknown_in(body)
-
-    return unknown
 
 
 def speak_as_kept(repository: Repository, application: str, session: ClusterSession, version: str | None) -> None:

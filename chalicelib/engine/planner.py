@@ -194,9 +194,7 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
     The selection is the version's own, as its document described it then: nothing outside it is ever deleted.
     """
     session = ground.session
-    wanted = wanted_of(
-        ground.repository, ground.application, session, target.version, target, find_unknown=ask_server
-    )
+    wanted = wanted_of(ground.repository, ground.application, session, target.version, target, ask_fields=ask_server)
     if target.keys is None and wanted.manifest is not None and wanted.manifest.purpose == "safety":
         # It holds what one restore was to change, and its silence about everything else says nothing.
         target = replace(target, keys=frozenset(row.key for row in wanted.index))

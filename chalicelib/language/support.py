@@ -6,12 +6,13 @@ asks for is silently ignored. The table shrinks as the features land.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from chalicelib.domain.document import Document, Spec
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.language.loader import LoadedDocument, read
+from chalicelib.language.places import Path, show_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,25 @@ def unsupported(document: Document, positions: Mapping[str, tuple[int, int]] | N
     return sorted(found, key=lambda problem: problem.line or 0)
 
 
+def _in_vain(loaded: LoadedDocument) -> Iterator[Problem]:
+    """What rewrites say of metadata that is never restored.
+
+    It is no error of the language: versions whose documents say so can be read and restored by other rules.
+    """
+    for number, rewrite in enumerate(loaded.document.spec.restore.rewrite):
+        at: Path = ("spec", "restore", "rewrite", number)
+        for below, name in rewrite.in_vain():
+            path = show_path((*at, *below))
+            line, column = loaded.positions.get(path) or loaded.positions.get(show_path(at)) or (None, None)
+            sentence = f"A rewrite cannot change `metadata.{name}`: it is no part of what is restored."
+            yield Problem(path, sentence, line, column, "remove it")
+
+
 def accept(text: str | bytes) -> LoadedDocument:
     """The document in `text`, all of which this release carries out; else `Invalid` with every problem."""
     loaded = read(text)
-    problems = unsupported(loaded.document, loaded.positions)
+    problems = [*unsupported(loaded.document, loaded.positions), *_in_vain(loaded)]
+    problems.sort(key=lambda problem: problem.line or 0)
     if problems:
         others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise Invalid(f"This document cannot be used: {problems[0]}{others}", problems)

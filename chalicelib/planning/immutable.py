@@ -6,6 +6,7 @@ spares the question where the answer is known.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,16 +14,16 @@ from typing import Any, Literal
 from chalicelib.domain.objects import Body, key_of
 from chalicelib.planning import services
 
-Kind = Literal["immutable", "invalid", "forbidden", "cannot-tell"]
+Kind = Literal["immutable", "invalid", "malformed", "forbidden", "cannot-tell"]
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why an update cannot be made: the field it fails on, and a sentence.
 
-    `immutable` means that deleting and creating helps; `invalid` and `forbidden` that it does not; `cannot-tell` that
-    the server could not be asked (a webhook without dry run, a namespace that is not there yet), or that its answer
-    may be another one by then.
+    `immutable` means that deleting and creating helps; `invalid`, `malformed` (it cannot even be read) and
+    `forbidden` that it does not; `cannot-tell` that the server could not be asked (a webhook without dry run, a
+    namespace that is not there yet), or that its answer may be another one by then.
     """
 
     field: str
@@ -49,6 +50,10 @@ _IMMUTABLE_WORDS = (
 )
 
 
+#: The question was refused, not what was asked about.
+_NO_DRY_RUN = re.compile(r"dry.?run", re.IGNORECASE)
+
+
 def understand(http_status: int, message: str, causes: tuple[tuple[str, str], ...] = ()) -> Refusal:
     """What a refused dry run means. `causes` are the server's own `(field, message)`."""
     field = causes[0][0] if causes else ""
@@ -62,12 +67,10 @@ def understand(http_status: int, message: str, causes: tuple[tuple[str, str], ..
             fields = sorted({name for name, _ in causes if name}) or ["A field"]
             return Refusal(field, f"{' and '.join(fields)} cannot be changed once the object exists.", "immutable")
         return Refusal(field, message, "invalid")
-    if http_status == 400 and "denied the request" in message:
-        return Refusal(field, message, "forbidden")  # a webhook said no, and gave no status of its own
-    if http_status in {400, 404}:
-        return Refusal(field, message, "cannot-tell")
-    if http_status == 403:
-        return Refusal(field, message, "forbidden")
+    if http_status == 403 or (http_status == 400 and "denied the request" in message):
+        return Refusal(field, message, "forbidden")  # a webhook that says no may give no status of its own
+    if http_status == 400 and not _NO_DRY_RUN.search(message):
+        return Refusal(field, message, "malformed")
     return Refusal(field, message, "cannot-tell")
 
 

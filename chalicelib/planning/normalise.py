@@ -14,20 +14,8 @@ from typing import Any
 
 import orjson
 
-from chalicelib.domain.objects import Body, Resource
+from chalicelib.domain.objects import INCARNATION, Body, Resource
 from chalicelib.planning.kinds import RULES
-
-#: Metadata of one incarnation of an object. `generateName` has done its work once there is a name.
-INCARNATION = (
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "selfLink",
-    "generateName",
-)
 
 #: Subresources whose field ownership is kept: `scale` says who sets the replicas. The others (`status`, `resize`,
 #: `ephemeralcontainers`, …) own fields that are not kept either.

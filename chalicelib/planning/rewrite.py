@@ -1,20 +1,24 @@
 """`restore.rewrite` of the document: patches to objects on their way back.
 
 Which objects a rule means is told by what they are in the version (its namespace too, where they are restored into
-another one); what it changes is the object as it would be restored. What an object is called is not changed so.
+another one); what it changes is the object as it would be restored. What an object is called is not changed so, nor
+what one incarnation of it has; and what comes of it has to be an object that the cluster can read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.domain.document.restore import Match, PatchOperation, Rewrite
-from chalicelib.domain.objects import Body, ObjectKey, key_of
+from chalicelib.domain.objects import INCARNATION, Body, ObjectKey, key_of
 from chalicelib.domain.patterns import name_matches
+from chalicelib.planning.shapes import broken
 
 _EMPTY = ("labels", "annotations", "finalizers", "ownerReferences")
+#: What is told of the values of one object that do not fit.
+_MOST_TOLD = 3
 
 
 @dataclass(slots=True)
@@ -24,6 +28,8 @@ class Rewrites:
     rules: tuple[Rewrite, ...]
     #: The plural of each kind, for rules that name it so.
     plurals: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    #: What of an object its cluster would not read, in words: no rule may bring that about.
+    misfits: Callable[[Body], Iterable[str]] = lambda _body: ()
     #: Sentences about what could not be rewritten, in the order found.
     problems: list[str] = field(default_factory=list)
     _met: set[int] = field(default_factory=set)
@@ -45,12 +51,13 @@ class Rewrites:
             try:
                 patched = _patched(body, rule)
                 _same_object(body, patched)
+                self._can_be_read(body, patched)
             except _Failed as error:
                 problem = f"Rewrite {number + 1} of the document does not fit {was}: {error}"
                 if problem not in self.problems:
                     self.problems.append(problem)
                 continue
-            body = _tidy(patched)
+            body = _tidy(patched, body)
         return body
 
     @property
@@ -59,6 +66,13 @@ class Rewrites:
         for number, rule in enumerate(self.rules):
             if number not in self._met:
                 yield f"Rewrite {number + 1} of the document ({_called(rule.match)}) means no object of the version."
+
+    def _can_be_read(self, was: Body, now: Body) -> None:
+        """What comes of a rule has the shape of an object of its kind; what was odd before it is not its fault."""
+        found = list(broken(was, now)) or [each for each in self.misfits(now) if each not in set(self.misfits(was))]
+        if found:
+            more = f" (and {len(found) - _MOST_TOLD} more)" if len(found) > _MOST_TOLD else ""
+            raise _Failed(f"{'; '.join(found[:_MOST_TOLD])}{more}.")
 
     def _fits(self, match: Match, key: ObjectKey) -> bool:
         plural = self.plurals.get(key[:2], "")
@@ -122,11 +136,18 @@ def _same_object(was: Body, now: Body) -> None:
         raise _Failed("a rewrite cannot change what an object is called.")
     if was.get("apiVersion") != now.get("apiVersion"):
         raise _Failed("a rewrite cannot change the `apiVersion`.")
+    # Most of this a document is refused for; the value may also come from elsewhere in the object.
+    for name in INCARNATION:
+        if name in now["metadata"]:
+            raise _Failed(f"a rewrite cannot change `metadata.{name}`: it is no part of what is restored.")
 
 
-def _tidy(body: Body) -> Body:
-    """Without empty members of the metadata: the server keeps none."""
+def _tidy(body: Body, was: Body) -> Body:
+    """Without empty members of the metadata: the server keeps none. Who owns which fields is no rule's to say."""
     metadata = {name: value for name, value in body["metadata"].items() if value or name not in _EMPTY}
+    metadata.pop("managedFields", None)
+    if "managedFields" in was["metadata"]:
+        metadata["managedFields"] = was["metadata"]["managedFields"]
     return {**body, "metadata": metadata}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
@@ -20,7 +21,11 @@ from chalicelib.domain.fields import (
     Pointer,
     Selector,
 )
+from chalicelib.domain.objects import INCARNATION
 from chalicelib.domain.patterns import KindPattern
+
+#: Metadata that no rewrite can say anything about: it is the cluster's, or (field ownership) comes back as it was.
+_NOT_RESTORED = frozenset({*INCARNATION, "managedFields"})
 
 
 class ObjectRef(Part):
@@ -104,6 +109,29 @@ class Rewrite(Part):
                     place = ("jsonPatch", number, "path")
                     raise refusal(f"A rewrite cannot change the `{member}` of an object.", *place)
         return self
+
+    def in_vain(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Where the patch says something about metadata that is not restored (`uid`, `resourceVersion`, …): the place
+        in the rewrite, and the field's name."""
+        if self.merge_patch is not None:
+            yield from _in_vain(("mergePatch",), "", self.merge_patch)
+        for number, operation in enumerate(self.json_patch or ()):
+            if operation.op == "test":
+                continue
+            at = ("jsonPatch", number)
+            yield from _in_vain((*at, "value"), operation.path, operation.value)
+            for member, pointer in (("path", operation.path), ("from", operation.from_)):
+                _, metadata, name, *_ = [*(pointer or "").split("/"), "", "", ""]
+                if metadata == "metadata" and name in _NOT_RESTORED and (member == "path" or operation.op == "move"):
+                    yield (*at, member), name
+
+
+def _in_vain(place: tuple[str | int, ...], pointer: str, value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The same of a value that is put in the place of an object (`""`) or of its metadata."""
+    if pointer == "" and isinstance(value, dict):
+        place, pointer, value = (*place, "metadata"), "/metadata", value.get("metadata")
+    if pointer == "/metadata" and isinstance(value, dict):
+        yield from (((*place, name), name) for name in value if name in _NOT_RESTORED)
 
 
 class Check(Part):

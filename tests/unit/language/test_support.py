@@ -69,6 +69,69 @@ def test_accepting_refuses_with_every_section_at_once() -> None:
     assert "line 13, column 5: spec.state.dumps: " in caught.value.message
 
 
+def rewriting(patch: str) -> str:
+    return with_spec(f"restore: {{rewrite: [{{match: {{kind: A}}, {patch}}}]}}")
+
+
+@pytest.mark.parametrize(
+    ("patch", "path", "name"),
+    [
+        ("mergePatch: {metadata: {uid: abc}}", "mergePatch.metadata.uid", "uid"),
+        (
+            "mergePatch: {metadata: {creationTimestamp: null}}",
+            "mergePatch.metadata.creationTimestamp",
+            "creationTimestamp",
+        ),
+        ("jsonPatch: [{op: add, path: /metadata/uid, value: abc}]", "jsonPatch[0].path", "uid"),
+        (
+            'jsonPatch: [{op: add, path: /metadata/resourceVersion, value: "5"}]',
+            "jsonPatch[0].path",
+            "resourceVersion",
+        ),
+        ("jsonPatch: [{op: remove, path: /metadata/managedFields/0}]", "jsonPatch[0].path", "managedFields"),
+        ("jsonPatch: [{op: copy, from: /data/a, path: /metadata/generation}]", "jsonPatch[0].path", "generation"),
+        ("jsonPatch: [{op: move, from: /metadata/managedFields, path: /data}]", "jsonPatch[0].from", "managedFields"),
+        (
+            "jsonPatch: [{op: replace, path: /metadata, value: {name: a, selfLink: b}}]",
+            "jsonPatch[0].value.selfLink",
+            "selfLink",
+        ),
+        (
+            'jsonPatch: [{op: replace, path: "", value: {kind: A, metadata: {deletionTimestamp: b}}}]',
+            "jsonPatch[0].value.metadata.deletionTimestamp",
+            "deletionTimestamp",
+        ),
+    ],
+)
+def test_a_rewrite_of_what_is_never_restored_is_refused_with_its_place(patch: str, path: str, name: str) -> None:
+    text = rewriting(patch)
+    with pytest.raises(Invalid) as caught:
+        accept(text)
+    (problem,) = caught.value.problems
+    assert problem.path == f"spec.restore.rewrite[0].{path}"
+    assert f"`metadata.{name}`" in problem.message
+    assert problem.line is not None
+    assert problem.column is not None
+    assert text.splitlines()[problem.line - 1][problem.column - 1 :].startswith(path.rpartition(".")[2])
+    # The document of a version that says so can still be read: other rules than its own are applied to it.
+    assert load(text).spec.restore.rewrite
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "mergePatch: {spec: {template: {metadata: {uid: a}}}, uid: a}",
+        "mergePatch: {metadata: {labels: {uid: a}, annotations: null}}",
+        "jsonPatch: [{op: test, path: /metadata/uid, value: a}]",
+        "jsonPatch: [{op: add, path: /metadata/labels/uid, value: a}]",
+        "jsonPatch: [{op: add, path: /metadata/annotations, value: {uid: a}}]",
+        "jsonPatch: [{op: replace, path: /metadata, value: [uid]}]",
+    ],
+)
+def test_a_rewrite_of_anything_else_is_carried_out(patch: str) -> None:
+    assert accept(rewriting(patch)).document.spec.restore.rewrite
+
+
 def test_health_checks_and_the_rest_of_restore_are_carried_out() -> None:
     text = with_spec(
         "restore: {mode: merge, protect: [Secret], safety: required, onFailure: keep, health: {timeout: 1m, "

@@ -43,6 +43,24 @@ SERVICE = {
 CHOSEN = '{"spec":{"healthCheckNodePort":30001,"ports":[{"port":80,"nodePort":30000}]}}'
 
 
+@pytest.mark.parametrize("there", [HERE, BESIDE, FAR])
+def test_fields_that_the_cluster_does_not_know_are_told_of_what_was_rewritten_wherever_it_goes(
+    there: Destination,
+) -> None:
+    def unknown(found: dict[str, Any]) -> list[str]:
+        return [f"spec.{name}" for name in found["spec"] if name not in {"replicas", "paused"}]
+
+    rule = {"match": {"kind": "Deployment"}, "mergePatch": {"spec": {"replica": 0}}}
+    one = carrier(there, rule, unknown=unknown)
+    one.carry(body("Deployment", "apps/v1", spec={"replicas": 1}))
+    said = "Fields that the cluster does not know, and drops: Deployment.apps shop/one spec.replica."
+    assert [warning for warning in one.warnings if warning.startswith("Fields")] == [said]
+    # What was not rewritten has, in place, the fields that the cluster itself gave.
+    other = carrier(there, rule, unknown=unknown)
+    other.carry(body("StatefulSet", "apps/v1", spec={"replica": 1}))
+    assert bool([warning for warning in other.warnings if warning.startswith("Fields")]) is there.far
+
+
 @pytest.mark.parametrize("there", [BESIDE, FAR, BOTH])
 def test_a_service_leaves_what_was_allocated_to_it_behind(there: Destination) -> None:
     spec = carrier(there).carry(body("Service", spec=SERVICE))["spec"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.planning.immutable import first_guess, understand
+from chalicelib.planning.immutable import conclude, first_guess, understand
 from tests.unit.planning.samples import deployment, kept, make
 
 MEMBERS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
@@ -77,7 +77,7 @@ def test_a_new_image_is_no_reason_to_replace_a_deployment() -> None:
         (422, "Invalid value: []string(nil): primary clusterIP can not be unset", "invalid"),
         (422, "Invalid value: -1: must be greater than or equal to 0", "invalid"),
         (403, "", "forbidden"),
-        (400, "", "cannot-tell"),
+        (400, "", "malformed"),
         (404, "", "cannot-tell"),
         (500, "", "cannot-tell"),
     ],
@@ -91,6 +91,18 @@ def test_the_servers_answer_is_understood(status: int, cause: str, kind: str) ->
 def test_a_webhook_that_says_no_is_told_from_one_that_cannot_be_asked() -> None:
     assert understand(400, 'admission webhook "w" denied the request: no').kind == "forbidden"
     assert understand(400, 'admission webhook "w" does not support dry run').kind == "cannot-tell"
+    assert understand(400, "unknown query parameter: dryRun").kind == "cannot-tell"
+
+
+def test_what_the_server_cannot_even_read_is_never_a_reason_to_replace_an_object() -> None:
+    said = 'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string'
+    answer = understand(400, said)
+    assert answer.kind == "malformed"
+    live = kept(deployment())
+    assert conclude(answer, live, {**live, "spec": "x"}) is answer
+    # Of Secrets its words are left out; the table would have said that the type cannot be changed.
+    secret = kept(make("Secret", type="Opaque"))
+    assert conclude(understand(400, "left out"), secret, {**secret, "type": 5}).kind == "malformed"
 
 
 def test_a_replacement_that_would_be_refused_as_well_is_not_proposed() -> None:

@@ -102,6 +102,119 @@ def test_what_an_object_is_called_cannot_be_changed(patch: dict[str, Any]) -> No
     assert len(rewrites.problems) == 1
 
 
+# ── what comes of a patch is an object that can be read ─────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        ({"metadata": {"labels": "x"}}, "`metadata.labels` takes a mapping of names to texts, not text."),
+        ({"metadata": {"labels": {"tier": 5}}}, "`metadata.labels.tier` takes text, not a number."),
+        (
+            {"metadata": {"annotations": ["x"]}},
+            "`metadata.annotations` takes a mapping of names to texts, not a list.",
+        ),
+        (
+            {"metadata": {"annotations": {"a": True}}},
+            "`metadata.annotations.a` takes text, not `true` or `false`.",
+        ),
+        ({"metadata": {"finalizers": "x"}}, "`metadata.finalizers` takes a list of texts, not text."),
+        ({"metadata": {"finalizers": [{"a": 1}]}}, "`metadata.finalizers[0]` takes text, not a mapping."),
+        (
+            {"metadata": {"ownerReferences": {"a": 1}}},
+            "`metadata.ownerReferences` takes a list of mappings, not a map",
+        ),
+        ({"metadata": {"ownerReferences": ["x"]}}, "`metadata.ownerReferences[0]` takes a mapping, not text."),
+        (
+            {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap"}]}},
+            "`metadata.ownerReferences[0].name` takes text, not nothing.",
+        ),
+        ({"spec": "x"}, "`spec` takes a mapping, not text."),
+        ({"spec": ["x"]}, "`spec` takes a mapping, not a list."),
+        ({"spec": {"tls": "x"}}, "`spec.tls` takes a list, not text."),
+        ({"spec": {"tls": {"hosts": 1}}}, "`spec.tls` takes a list, not a mapping."),
+        ({"spec": {"tls": ["x"]}}, "`spec.tls[0]` takes a mapping, not text."),
+        ({"spec": {"ingressClassName": {"a": 1}}}, "`spec.ingressClassName` takes text, not a mapping."),
+    ],
+)
+def test_a_patch_that_leaves_no_object_of_its_shape_changes_nothing_and_is_told(patch: Any, said: str) -> None:
+    found, rewrites = rewritten({"match": {"kind": "Ingress"}, "mergePatch": patch})
+    assert found == BODY
+    (problem,) = rewrites.problems
+    assert problem.startswith(f"Rewrite 1 of the document does not fit {KEY}: {said}")
+
+
+def test_only_the_first_few_values_that_do_not_fit_are_told() -> None:
+    labels = dict.fromkeys("abcde", 1)
+    _, rewrites = rewritten({"match": {"kind": "Ingress"}, "mergePatch": {"metadata": {"labels": labels}}})
+    (problem,) = rewrites.problems
+    assert "labels.c" in problem
+    assert "labels.d" not in problem
+    assert problem.endswith(" (and 2 more).")
+
+
+def test_a_custom_object_may_become_of_another_shape_but_for_what_every_object_has() -> None:
+    key = ObjectKey("charts.example.com", "Release", "shop", "web")
+    body = {
+        "apiVersion": "charts.example.com/v1",
+        "kind": "Release",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"values": {"hosts": ["a"]}},
+    }
+    free, odd = (
+        Rewrites((Rewrite.model_validate({"match": {"kind": "Release"}, "mergePatch": patch}),))
+        for patch in ({"spec": {"values": {"hosts": {"a": 1}}}}, {"spec": 1})
+    )
+    assert free.apply(key, {}, copy_of(body))["spec"] == {"values": {"hosts": {"a": 1}}}
+    assert odd.apply(key, {}, copy_of(body)) == body
+    assert "`spec` takes a mapping, not a number." in odd.problems[0]
+
+
+def test_what_the_cluster_would_not_read_is_told_of_the_rule_that_brings_it_about() -> None:
+    def misfits(body: dict[str, Any]) -> list[str]:
+        return [f"`spec.{name}` is odd" for name in body["spec"] if name in {"old", "new"}]
+
+    def rule(name: str) -> Rewrite:
+        return Rewrite.model_validate({"match": {"kind": "Ingress"}, "mergePatch": {"spec": {name: 1}}})
+
+    rewrites = Rewrites((rule("fine"), rule("new")), misfits=misfits)
+    body = copy_of(BODY)
+    body["spec"]["old"] = 1
+    assert rewrites.apply(KEY, {}, body)["spec"] == {**body["spec"], "fine": 1}
+    assert rewrites.problems == [f"Rewrite 2 of the document does not fit {KEY}: `spec.new` is odd."]
+
+
+METADATA = {"name": "web", "namespace": "shop"}
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [{"op": "add", "path": "/metadata/uid", "value": "abc"}],
+        [{"op": "add", "path": "/metadata/resourceVersion", "value": "5"}],
+        [{"op": "replace", "path": "/metadata", "value": {**METADATA, "creationTimestamp": "now"}}],
+        [
+            {"op": "add", "path": "/spec/kept", "value": {**METADATA, "generation": 4}},
+            {"op": "move", "from": "/spec/kept", "path": "/metadata"},
+        ],
+    ],
+)
+def test_what_one_incarnation_had_cannot_be_set(operations: list[dict[str, Any]]) -> None:
+    found, rewrites = rewritten({"match": {"kind": "Ingress"}, "jsonPatch": operations})
+    assert found == BODY
+    assert "it is no part of what is restored." in rewrites.problems[0]
+
+
+def test_who_owns_which_fields_stays_as_it_was_whatever_becomes_of_the_metadata() -> None:
+    body = copy_of(BODY)
+    body["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    patch = [{"op": "replace", "path": "/metadata", "value": {**METADATA, "managedFields": [{"manager": "other"}]}}]
+    rule = Rewrite.model_validate({"match": {"kind": "Ingress"}, "jsonPatch": patch})
+    rewrites = Rewrites((rule,))
+    assert rewrites.apply(KEY, {}, body)["metadata"] == {**METADATA, "managedFields": [{"manager": "kubectl"}]}
+    assert rewrites.problems == []
+
+
 def test_empty_labels_are_none() -> None:
     found, _ = rewritten({"match": {"kind": "Ingress"}, "mergePatch": {"metadata": {"labels": {"tier": None}}}})
     assert "labels" not in found["metadata"]
