@@ -40,16 +40,17 @@ def find_application(gateway: Gateway, text: str) -> Json:
     )
 
 
-def find_version(gateway: Gateway, text: str, application: Json | None = None) -> Json:
+def find_version(gateway: Gateway, text: str, application: Json | None = None, *, listed: bool = False) -> Json:
     """The version that `text` means: an id, `latest`, `previous`, a name given at backup, or the beginning of an id.
 
     `APP@VERSION` says whose it is; without that `application` does, else all applications are looked through.
+    `listed`: only as lists have it, which a damaged one is in as well.
     """
-    if prefix_of(text) == "ver":
+    if prefix_of(text) == "ver" and not listed:
         return gateway.version(text.lower())
     whose, at, which = text.rpartition("@")
     if at and whose:
-        return find_version(gateway, which, find_application(gateway, whose))
+        return find_version(gateway, which, find_application(gateway, whose), listed=listed)
     applications = [application] if application is not None else gateway.applications()["items"]
     if text in {"latest", "previous"}:
         return _by_age(gateway, text, applications)

@@ -15,7 +15,7 @@ from datetime import UTC
 
 from chalicelib.domain.document import Document
 from chalicelib.domain.document.backup import Keep
-from chalicelib.domain.errors import Conflict, NotFound
+from chalicelib.domain.errors import Conflict, Damaged, NotFound
 from chalicelib.domain.operation import State
 from chalicelib.engine.needed import needed
 from chalicelib.engine.sweeps import sweep_later
@@ -65,8 +65,8 @@ def _candidates(repository: Repository, application: str) -> list[Candidate]:
     def read(version: str) -> Candidate | None:
         try:
             manifest = versions.get(version)
-        except NotFound:
-            return None  # ended meanwhile
+        except (NotFound, Damaged):
+            return None  # ended meanwhile; or nobody knows what it is, so no rule ends it or counts it
         if manifest.purpose != "backup":
             return None
         return Candidate(version, manifest.captured_at, manifest.complete)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from chalicelib.domain.errors import ClusterError, Invalid, MainstayError, Malformed, NotFound, RequestError
+from chalicelib.domain.errors import ClusterError, Damaged, Invalid, MainstayError, Malformed, NotFound, RequestError
 from chalicelib.domain.ids import derived_id, parse_id
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.problems import problems_of
@@ -129,7 +129,7 @@ class Requests:
         try:
             _refuse_name(key)
             operation = self._carried_out(key, read(data))
-        except (RequestError, ClusterError) as error:
+        except (RequestError, ClusterError, Damaged) as error:  # none of which passes by itself
             self._refuse(key, data if len(data) <= LARGEST else None, error)
             return
         inbox.answer(key, _accepted(key, _sha256(data), operation))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from pydantic.alias_generators import to_camel
 
-from chalicelib.domain.errors import Conflict, Invalid, NotFound, Problem
+from chalicelib.domain.errors import Conflict, Damaged, Invalid, NotFound, Problem
 from chalicelib.domain.ids import parse_id
 from chalicelib.domain.labels import LabelSelector
 from chalicelib.domain.operation import OperationKind, State
@@ -219,30 +220,37 @@ class Versions:
         return views.version_view(manifest, note, self._clusters.name_of(manifest.cluster))
 
     def delete(self, asker: Asker, query: VersionDeletionQuery) -> VersionEnded:
-        """End a version. `Conflict` if it is held, or the last good one and this is not forced."""
-        manifest = self._manifest(query.version_id)
-        if self._repository.notes.get(manifest.application, manifest.version).hold:
-            raise _held(manifest.version)
-        good = newest_good(self.all(manifest.application))
-        if good is not None and good.id == manifest.version and not query.force:
+        """End a version, a damaged one too. `Conflict` if it is held, or the last good one and this is not forced."""
+        version = parse_id(query.version_id, "ver")
+        application = self._application_of(version)
+        if self._repository.notes.get(application, version).hold:
+            raise _held(version)
+        good = newest_good(self.all(application))
+        if good is not None and good.id == version and not query.force:
             raise Conflict(
-                f"{manifest.version} is the last good version of its application. Make a new one first, "
-                "or say `force=true`."
+                f"{version} is the last good version of its application. Make a new one first, or say `force=true`."
             )
-        self._refuse_in_use(manifest)
+        self._refuse_in_use(application, version)
         try:
-            self._repository.end_version(manifest.application, manifest.version, asker.name, "deleted by request")
+            self._repository.end_version(application, version, asker.name, "deleted by request")
         except Conflict as error:
-            raise _held(manifest.version) from error
-        _sweep_later(self._repository, manifest.application)
-        return VersionEnded(id=manifest.version, application=manifest.application)
+            raise _held(version) from error
+        _sweep_later(self._repository, application)
+        return VersionEnded(id=version, application=application)
 
-    def _refuse_in_use(self, manifest: Manifest) -> None:
+    def _application_of(self, version: str) -> str:
+        """Whose a version is that exists, whether it can be read or not. `NotFound` tells whether it ever did."""
+        application = self._repository.locations.find(version)
+        with contextlib.suppress(Damaged):
+            self._repository.versions(application).get(version)
+        return application
+
+    def _refuse_in_use(self, application: str, version: str) -> None:
         """A version that an operation in line needs is not taken away under it."""
         from chalicelib.engine.needed import needed  # not needed by what only answers
 
-        for operation in needed(self._repository, manifest.application).get(manifest.version, ()):
-            raise Conflict(f"{manifest.version} is needed by {operation.id}, which is {operation.state}.")
+        for operation in needed(self._repository, application).get(version, ()):
+            raise Conflict(f"{version} is needed by {operation.id}, which is {operation.state}.")
 
     # ── below ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -267,6 +275,9 @@ class Versions:
                 manifest = self._repository.versions(application).get(version)
             except NotFound:
                 return None  # ended meanwhile
+            except Damaged:
+                # One sick version must not take the others along. Not kept in mind: it may be mended.
+                return views.damaged_version(version, application)
             known = views.version_view(manifest, Note(version=version), self._clusters.name_of(manifest.cluster))
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
@@ -309,7 +320,7 @@ class Versions:
         candidates = [
             Candidate(each.id, each.captured_at, each.state == "complete")
             for each in versions
-            if each.purpose == "backup"
+            if each.purpose == "backup" and each.state != "damaged"
         ]
         return judge(self._repository, manifest.application, document, candidates).reasons(manifest.version)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chalicelib.domain.application import Application, ClusterRecord, WorkloadHealth
+from chalicelib.domain.ids import time_of
 from chalicelib.domain.operation import Operation
 from chalicelib.domain.plan import Plan
 from chalicelib.domain.version import Manifest, Note
@@ -63,6 +64,28 @@ def version_view(manifest: Manifest, note: Note, cluster: str) -> VersionView:
         objects=manifest.objects,
         plain_bytes=manifest.plain_bytes,
         added_bytes=manifest.added_bytes,
+    )
+
+
+def damaged_version(version: str, application: str) -> VersionView:
+    """A version whose manifest cannot be read: what its identifier tells."""
+    return VersionView(
+        id=version,
+        application=application,
+        name="",
+        comment="",
+        labels={},
+        hold=False,
+        state="damaged",
+        purpose="backup",
+        made_by="",
+        operation="",
+        cluster="",
+        cluster_version="",
+        captured_at=time_of(version),
+        objects=0,
+        plain_bytes=0,
+        added_bytes=0,
     )
 
 

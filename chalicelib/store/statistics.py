@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from chalicelib.domain.errors import NotFound
+from chalicelib.domain.errors import Damaged, NotFound
 from chalicelib.domain.version import Manifest
 from chalicelib.store import condemned, layout
 from chalicelib.store.repository import Repository
@@ -44,6 +44,8 @@ class VaultSize:
     versions: tuple[VersionSize, ...]
     #: Whether everything was read. If not even the listing came to its end, these two are of its beginning.
     complete: bool
+    #: Versions whose manifests cannot be read: it is not complete then.
+    damaged: tuple[str, ...]
     segments: int
     stored_bytes: int
     condemned_segments: int
@@ -77,15 +79,16 @@ def measure(
 ) -> VaultSize:
     """The sizes of one application; of its newest versions, as far as it gets until `time_is_over`.
 
-    `Damaged` if a manifest or a condemned list cannot be read.
+    `Damaged` if a condemned list cannot be read.
     """
     doomed = frozenset[str]().union(*(each.names for each in condemned.lists(repository.vault, application)))
     sizes, complete = _listed(repository, application, time_is_over)
     existing = list(repository.versions(application).list())
     numbers: dict[str, int] = {}
     read: list[_Read] = []
+    damaged: list[str] = []
     if complete:
-        read, complete = _manifests(repository, application, existing, numbers, time_is_over)
+        read, complete = _manifests(repository, application, existing, numbers, damaged, time_is_over)
     users = Counter(number for each in read for number in each.segments)
     stored = array("Q", (sizes.get(name, 0) for name in numbers))
     size = VaultSize(
@@ -93,6 +96,7 @@ def measure(
         existing=len(existing),
         versions=tuple(_version_size(each, stored, users if complete else None) for each in read),
         complete=complete,
+        damaged=tuple(damaged),
         segments=len(sizes),
         stored_bytes=sum(sizes.values()),
         condemned_segments=len(doomed & sizes.keys()),
@@ -135,10 +139,11 @@ def _manifests(
     application: str,
     existing: Sequence[str],
     numbers: dict[str, int],
+    damaged: list[str],
     time_is_over: Callable[[], bool],
 ) -> tuple[list[_Read], bool]:
     """What versions need, the first ones at least, with segments as `numbers` counts them; and whether these are
-    all."""
+    all. Those that cannot be read are added to `damaged`."""
     versions, found = repository.versions(application), list[_Read]()
 
     def read(version: str) -> Manifest | None:
@@ -146,6 +151,9 @@ def _manifests(
             return versions.get(version)
         except NotFound:
             return None  # ended meanwhile
+        except Damaged:
+            damaged.append(version)
+            return None
 
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="measure") as pool:
         for start in range(0, len(existing), _MANIFESTS):
@@ -155,4 +163,4 @@ def _manifests(
                 if manifest is not None:
                     needed = {numbers.setdefault(each.name, len(numbers)) for each in manifest.everything}
                     found.append(_Read(manifest.version, manifest.objects, manifest.plain_bytes, array("L", needed)))
-    return found, True
+    return found, not damaged

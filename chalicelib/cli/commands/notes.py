@@ -78,7 +78,7 @@ def note(
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def forget(session: Session, *, version: str, application: str | None, force: bool, yes: bool) -> None:
     """Delete one version."""
-    found = _find(session, version, application)
+    found = _find_to_forget(session, version, application)
     if found.get("hold"):
         raise Failure.refused(f"{found['id']} is held.", f"Let it go first: {{program}} note {found['id']} --no-hold")
     if not yes:
@@ -95,6 +95,17 @@ def forget(session: Session, *, version: str, application: str | None, force: bo
 def _find(session: Session, version: str, application: str | None) -> Json:
     owner = find_application(session.gateway, application) if application else None
     return find_version(session.gateway, version, owner)
+
+
+def _find_to_forget(session: Session, version: str, application: str | None) -> Json:
+    """One that cannot be read as well: to delete it is the way out."""
+    try:
+        return _find(session, version, application)
+    except Failure as failure:
+        if failure.code != "damaged":
+            raise
+    owner = find_application(session.gateway, application) if application else None
+    return find_version(session.gateway, version, owner, listed=True)
 
 
 def _changed_labels(labels: Json, changes: tuple[str, ...]) -> Json:

@@ -171,7 +171,11 @@ def stats(session: Session, *, application: str | None) -> None:
         if not each["complete"]:
             session.screen.warn(unread(each))
             session.screen.hint(
-                session.named("With MAINSTAY_REPOSITORY: {program} repository stats reads all of it.")
+                session.named(
+                    "{program} repository verify names what is damaged; {program} forget VERSION deletes it."
+                    if each["damaged"]
+                    else "With MAINSTAY_REPOSITORY: {program} repository stats reads all of it."
+                )
             )
 
 

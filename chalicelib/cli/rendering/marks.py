@@ -44,6 +44,7 @@ STATES: dict[str, str] = {
     "restoring": "cyan",
     "rolling-back": "magenta",
     "failed": "red",
+    "damaged": "red",
     "broken": "red",
     "undo-failed": "red",
     "differs": "red",

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
+from chalicelib.cli.rendering.objects import some_of
 from chalicelib.cli.rendering.tables import Column, Rows
 from chalicelib.cli.rendering.words import counted, printable, size
 
@@ -105,6 +106,8 @@ def unread(application: Json) -> str:
     if application["complete"]:
         return ""
     name, read = printable(application["name"]), len(application["versions"])
+    if application["damaged"]:
+        return f"{name}: {some_of(application['damaged'])} cannot be read, so what is needed is not known."
     what = f"the newest {read:,} of {application['existing']:,} versions" if read else "the beginning of its listing"
     return f"{name}: only {what} could be read in the time that a request has."
 

@@ -38,7 +38,8 @@ class VaultSizeView(View):
 
     id: str
     name: str
-    complete: bool = Field(description="Whether all could be read in the time that a request has.")
+    complete: bool = Field(description="Whether all could be read, in the time that a request has.")
+    damaged: list[str] = Field(description="Versions whose manifests cannot be read; it is not complete then.")
     existing: int = Field(description="How many versions there are.")
     segments: int = Field(description="If there are no versions and it is not complete: of the listing's beginning.")
     plain_bytes: int | None = Field(description="Of all versions, if nothing were shared or compressed.")

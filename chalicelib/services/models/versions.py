@@ -36,7 +36,9 @@ class VersionView(View):
     comment: str
     labels: dict[str, str]
     hold: bool
-    state: Literal["complete", "partial"]
+    state: Literal["complete", "partial", "damaged"] = Field(
+        description="`damaged`: what it is cannot be read, and it can only be deleted."
+    )
     purpose: Literal["backup", "safety"]
     made_by: str
     operation: str
@@ -93,7 +95,7 @@ class VersionsQuery(PageQuery):
     label: str | None = Field(None, max_length=2000, description="A label selector, such as `release=42,!draft`.")
     after: datetime | None = Field(None, description="Captured at this time or later.")
     before: datetime | None = Field(None, description="Captured before this time.")
-    state: Literal["complete", "partial"] | None = None
+    state: Literal["complete", "partial", "damaged"] | None = None
     purpose: Literal["backup", "safety", "all"] = Field(
         "backup", description="Made by a backup, or by a restore of what it was about to change."
     )

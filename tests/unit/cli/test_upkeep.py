@@ -120,6 +120,7 @@ def measured(**changes: Any) -> dict[str, Any]:
         "id": "app-1",
         "name": "shop",
         "complete": True,
+        "damaged": [],
         "existing": 9000,
         "segments": 70,
         "plainBytes": 2048,
@@ -143,6 +144,8 @@ def test_what_was_measured_in_part_says_so_and_guesses_nothing() -> None:
     assert unread(part) == "shop: only the newest 240 of 9,000 versions could be read in the time that a request has."
     assert "the beginning of its listing" in unread(measured(complete=False, **unknown))
     assert unread(measured()) == ""
+    sick = unread(measured(complete=False, damaged=["ver-2"], **unknown))
+    assert sick == "shop: ver-2 cannot be read, so what is needed is not known."
 
 
 def test_a_sweep_by_hand_says_what_it_removed(repository: Repository) -> None:

@@ -17,6 +17,7 @@ from chalicelib.services.models.request_keys import RequestKeyMade, RequestKeyRe
 from chalicelib.services.models.restores import RestoreRequest
 from chalicelib.services.models.versions import VersionQuery, VersionsQuery
 from chalicelib.services.requests import FOLLOW
+from chalicelib.store import layout
 from tests.unit.services.house import House
 
 KEY = "requests/one.json"
@@ -297,6 +298,16 @@ def test_a_version_of_another_application_is_not_restored(built: House, shop: st
     assert (answer["accepted"], answer["error"]["code"]) == (False, "not-found")
     assert shop
     assert built.engine.started == []
+
+
+def test_a_version_that_cannot_be_read_is_told_to_be_damaged(built: House, shop: str) -> None:
+    version = built.version(shop)
+    manifest = layout.manifest(shop, version)
+    built.repository.vault.delete(manifest)
+    built.repository.vault.create(manifest, b"{}")
+    answer = put(built, asked(built, version=version))
+    assert (answer["accepted"], answer["error"]["code"]) == (False, "damaged")
+    assert put(built, asked(built, version="newest good"))["accepted"]
 
 
 def test_an_application_without_a_good_version_is_told_so(built: House) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
-from chalicelib.domain.errors import Conflict, Invalid, Malformed, NotFound
-from chalicelib.domain.ids import new_id
+from chalicelib.domain.errors import Conflict, Damaged, Invalid, Malformed, NotFound
+from chalicelib.domain.ids import new_id, time_of
 from chalicelib.domain.operation import State
-from chalicelib.services.models.applications import SweepQuery
+from chalicelib.engine.retention import judge
+from chalicelib.language.loader import load
+from chalicelib.services.models.applications import StatusQuery, SweepQuery
 from chalicelib.services.models.restores import RestoreRequest
 from chalicelib.services.models.versions import (
     BackupRequest,
@@ -18,7 +21,8 @@ from chalicelib.services.models.versions import (
     VersionQuery,
     VersionsQuery,
 )
-from tests.unit.services.house import NOON, House
+from chalicelib.store import layout
+from tests.unit.services.house import DOCUMENT, NOON, House
 
 
 def planned(built: House, version: str, **more: object) -> str:
@@ -209,6 +213,61 @@ def test_the_last_good_version_is_deleted_only_by_force(built: House) -> None:
     built.services.versions.delete(built.asker, VersionDeletionQuery(version_id=good, force=True))
     with pytest.raises(NotFound, match="deleted by admin"):
         built.services.versions.get(built.asker, VersionQuery(version_id=good))
+
+
+def altered(built: House, application: str, version: str) -> None:
+    """One byte of a manifest, at rest."""
+    key = layout.manifest(application, version)
+    blob = built.repository.vault.get(key)
+    assert blob is not None
+    content = orjson.loads(blob.data)
+    content["manifest"]["clusterVersion"] += "1"
+    built.repository.vault.delete(key)
+    built.repository.vault.create(key, orjson.dumps(content))
+
+
+def test_a_damaged_version_takes_none_of_the_others_along(built: House) -> None:
+    application = built.registered()
+    good, bad = built.version(application), built.version(application)
+    altered(built, application, bad)
+    services = built.services
+    page = services.versions.list(built.asker, VersionsQuery(app_id=application))
+    assert [(each.id, each.state) for each in page.items] == [(bad, "damaged"), (good, "complete")]
+    assert page.items[0].captured_at == time_of(bad)
+    status = services.applications.status(built.asker, application, StatusQuery())
+    assert status.last_good_version is not None
+    assert status.last_good_version.id == good
+    assert services.versions.get(built.asker, VersionQuery(version_id=good)).kept_because
+    size = services.vaults.size(built.asker, application)
+    assert (size.complete, size.damaged, [each.id for each in size.versions]) == (False, [bad], [good])
+    assert size.unneeded_bytes is None
+    with pytest.raises(Damaged, match="altered"):
+        services.versions.restore(built.asker, VersionQuery(version_id=bad), RestoreRequest())
+
+
+def test_a_damaged_version_can_be_deleted_unless_it_is_held(built: House) -> None:
+    application = built.registered()
+    bad = built.version(application)
+    query = VersionDeletionQuery(version_id=bad)
+    built.services.versions.update(built.asker, VersionQuery(version_id=bad), VersionChange(hold=True))
+    altered(built, application, bad)
+    with pytest.raises(Conflict, match="held"):
+        built.services.versions.delete(built.asker, query)
+    built.repository.notes.update(application, bad, lambda note: note.model_copy(update={"hold": False}))
+    assert built.services.versions.delete(built.asker, query).id == bad
+    assert built.services.versions.all(application) == []
+    with pytest.raises(NotFound, match="deleted by admin"):
+        built.services.versions.delete(built.asker, query)
+
+
+def test_no_rule_ends_or_counts_what_nobody_can_read(built: House) -> None:
+    application = built.registered()
+    versions = [built.version(application) for _ in range(3)]
+    altered(built, application, versions[1])
+    document = load(DOCUMENT + "  backup: {keep: {last: 2}}\n")
+    judged = judge(built.repository, application, document)
+    assert [each.version for each in judged.verdicts] == [versions[2], versions[0]]
+    assert all(each.stays for each in judged.verdicts)
 
 
 def test_a_version_is_not_taken_away_under_a_restore(built: House) -> None:
