@@ -72,11 +72,11 @@ _SIGNS: Mapping[str, tuple[str, ...]] = {
 
 
 def forget(body: Body) -> str:
-    """Take the signs off a copy beside the original. **Changes the body.**
+    """Take the signs off an object that is called otherwise than it was. **Changes the body.**
 
-    Nobody deployed it. And Argo CD, where it goes by labels, would take it for something that its Application made
-    and does not want any more: it deletes that. A label of charts by which it may go is not taken off, as selectors
-    of the copy need it: then the name of that Application is returned.
+    By that name nobody deployed it. And Argo CD, where it goes by labels, would take it for something that its
+    Application made and does not want any more: it deletes that. A label of charts by which it may go is not taken
+    off, as selectors of the copy need it: then the name of that Application is returned.
     """
     metadata = body["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}

@@ -144,14 +144,14 @@ class Carrier:
         """The object by the names of its new place."""
         there, subjects = self.destination, _subjects_of(body)
         body = namespaces.move(body, there.names)
-        if there.beside:
+        if there.beside and was[:2] == BINDING and _subjects_of(body) != subjects:
+            body["metadata"]["name"] = self._name_beside(was.name, body)
+            # By its labels it would belong to the original: to its selection, and to who deploys it.
+            body["metadata"].pop("labels", None)
+        if key_of(body) != was:
             application = deployers.forget(body)
-            if application:
+            if application and there.beside:
                 self._say(_TAKEN_FOR_ITS_OWN, f"{key_of(body)} of Application {application}")
-            if was[:2] == BINDING and _subjects_of(body) != subjects:
-                body["metadata"]["name"] = self._name_beside(was.name, body)
-                # By its labels it would belong to the original: to its selection, and to who deploys it.
-                body["metadata"].pop("labels", None)
         return body
 
     def _convert(self, was: ObjectKey, body: Body) -> None:

@@ -185,14 +185,18 @@ def test_by_hand_or_by_itself_an_application_of_the_copy_never_has_what_it_deplo
     assert one.acting == {}
 
 
-def test_beside_the_original_nothing_bears_the_signs_of_who_deployed_it() -> None:
+def test_by_another_name_nothing_bears_the_signs_of_who_deployed_the_original() -> None:
     signed = body("ConfigMap")
     signed["metadata"]["labels"] = {
         "argocd.argoproj.io/instance": "shop",
         "kustomize.toolkit.fluxcd.io/name": "shop",
         "kustomize.toolkit.fluxcd.io/namespace": "shop",
     }
-    assert "labels" not in carrier(BESIDE).carry(copy_of(signed))["metadata"]
+    for there in (BESIDE, BOTH):
+        assert "labels" not in carrier(there).carry(copy_of(signed))["metadata"]
+    assert carrier(FAR).carry(copy_of(signed)) == signed
+    # By its own name it is still deployed by what is in the other namespace now.
+    signed["metadata"]["namespace"] = "infra"
     far = carrier(BOTH).carry(copy_of(signed))["metadata"]["labels"]
     assert far == {**signed["metadata"]["labels"], "kustomize.toolkit.fluxcd.io/namespace": "copy"}
 
