@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
+#: Functions at once that AWS leaves to all in every account.
+_NEVER_SET_ASIDE = 10
 
 
 class DeploymentError(Exception):
@@ -59,6 +61,23 @@ def check_parameters(given: Mapping[str, str], known: Mapping[str, Mapping[str, 
         if wrong:
             # Without the value: a proxy's may have a password in it, which is why it will not do.
             raise DeploymentError(f"The value of {name} will not do: {wrong}. ({known[name]['Description']})")
+
+
+def check_concurrency(
+    given: Mapping[str, str], known: Mapping[str, Mapping[str, Any]], limit: int, unreserved: int
+) -> None:
+    """`DeploymentError` if a new stack would set more functions aside than AWS lets this account.
+
+    `limit`: how many it may run at once; `unreserved`: how many of them are not set aside yet.
+    """
+    wanted = {name: given.get(name, str(known[name]["Default"])) for name in ("ReserveWorkers", "WorkerConcurrency")}
+    if wanted["ReserveWorkers"] == "yes" and unreserved - int(wanted["WorkerConcurrency"]) < _NEVER_SET_ASIDE:
+        raise DeploymentError(
+            f"This account may run {limit} functions at once, {unreserved} of them are not set aside, and AWS lets "
+            f"nobody set aside the last {_NEVER_SET_ASIDE}: {wanted['WorkerConcurrency']} for workers are too many. "
+            "With PARAMETERS='ReserveWorkers=no WorkerConcurrency=5' it does without; Service Quotas (Lambda, "
+            "Concurrent executions) raises the limit."
+        )
 
 
 def _mistake(value: str, rule: Mapping[str, Any]) -> str:

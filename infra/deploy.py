@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from infra import admin_token
-from infra.checks import ROOT, DeploymentError, check_parameters, check_stage, pairs, parameters_of
+from infra.checks import (
+    ROOT,
+    DeploymentError,
+    check_concurrency,
+    check_parameters,
+    check_stage,
+    pairs,
+    parameters_of,
+)
 from infra.deployment import Deployment
 from infra.stack import PAUSE
 
@@ -48,6 +56,10 @@ def main(
             "finds: `aws configure`, AWS_PROFILE, AWS_DEFAULT_REGION.",
             file=sys.stderr,
         )
+    except KeyboardInterrupt:
+        print(
+            "\nerror: Interrupted. What CloudFormation was asked for goes on at AWS; deploy again.", file=sys.stderr
+        )
     else:
         return 0
     return 1
@@ -77,6 +89,8 @@ def _deploy(given: argparse.Namespace, pause: float, clients: Callable[[], Calla
     _say(
         f"{stage.stack.name} in account {stage.account}, {stage.region}: {'to be made' if make else 'to be updated'}"
     )
+    if make:
+        check_concurrency(parameters, parameters_of(), *stage.concurrency)
     if given.check:
         stage.taken_over(parameters, lambda _: None)
         return

@@ -42,6 +42,12 @@ class Deployment:
     def region(self) -> str:
         return str(self._clients("sts").meta.region_name)
 
+    @property
+    def concurrency(self) -> tuple[int, int]:
+        """How many functions the account may run at once, and how many of them nobody has set aside."""
+        limits = self._clients("lambda").get_account_settings()["AccountLimit"]
+        return limits["ConcurrentExecutions"], limits["UnreservedConcurrentExecutions"]
+
     def deploy(self, package: Path, parameters: Mapping[str, str]) -> dict[str, str]:
         """Bring the stack to what the package says; its outputs."""
         return self.bring(self.upload(package), parameters)

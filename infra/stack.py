@@ -136,7 +136,7 @@ class Stack:
         ended = self._wait(self._described, "StackStatus")
         if ended["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
             after = (
-                "Mend that and deploy again: what is left of this attempt is removed then."
+                "Mend that and deploy again with the same parameters: what is left of this attempt is removed then."
                 if make
                 else "The stage runs on as it was before. Mend that and deploy again."
             )

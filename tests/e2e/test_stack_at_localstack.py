@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def test_a_stage_is_made_from_nothing_and_updated(localstack: LocalStack, tmp_pa
         assert stage.deploy(made, {"LogDays": "60"}) == outputs
         assert {line.split()[1] for line in said if line.startswith("  modify")} == {"AWS::Logs::LogGroup"}
     finally:
-        _remove(localstack, "mainstay-dev")
+        _remove(localstack, "mainstay-dev", outputs)
 
 
 @pytest.mark.slow
@@ -72,8 +73,7 @@ def test_a_stage_is_made_after_a_failed_attempt_and_comes_back_after_it_was_remo
     try:
         assert any("it never was complete, so what is left of it is removed first" in line for line in said)
         sealed = _a_repository_is_made_and_opened_with_its_key(outputs)
-        _remove(localstack, "mainstay-prod")
-        _keep_what_is_kept(localstack, outputs)
+        _remove_and_keep(localstack, "mainstay-prod", outputs)
         back = stage.deploy(made, PARAMETERS)
         api = localstack.service("lambda").get_function_configuration(FunctionName="mainstay-prod-api")
         opened = bootstrap.open_repository(Settings.read(api["Environment"]["Variables"]))
@@ -82,25 +82,39 @@ def test_a_stage_is_made_after_a_failed_attempt_and_comes_back_after_it_was_remo
         _nobody_takes_messages(localstack)
         _requests_reach_their_queue(localstack, back)
     finally:
-        _remove(localstack, "mainstay-prod")
+        _remove(localstack, "mainstay-prod", outputs)
 
 
-def _remove(localstack: LocalStack, stack: str) -> None:
-    cloud = localstack.service("cloudformation")
+def _remove(localstack: LocalStack, stack: str, outputs: dict[str, str]) -> None:
+    """LocalStack knows no `DeletionPolicy`, and fails to delete a bucket that is not empty."""
+    s3, cloud, bucket = localstack.service("s3"), localstack.service("cloudformation"), _bucket(outputs)
+    versions = s3.list_object_versions(Bucket=bucket)
+    for each in (*versions.get("Versions", ()), *versions.get("DeleteMarkers", ())):
+        s3.delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
     cloud.delete_stack(StackName=stack)
     cloud.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
 
 
-def _keep_what_is_kept(localstack: LocalStack, outputs: dict[str, str]) -> None:
-    """LocalStack knows no `DeletionPolicy`: it hides the bucket's objects and lets the key go. Both come back."""
-    s3, kms = localstack.service("s3"), localstack.service("kms")
-    bucket = outputs["RepositoryAddress"].removeprefix("s3://")
-    hidden = s3.list_object_versions(Bucket=bucket)["DeleteMarkers"]
-    assert hidden
-    for marker in hidden:
-        s3.delete_object(Bucket=bucket, Key=marker["Key"], VersionId=marker["VersionId"])
+def _remove_and_keep(localstack: LocalStack, stack: str, outputs: dict[str, str]) -> None:
+    """As AWS removes a stack: its bucket stays as it is, and so does its key."""
+    s3, kms, bucket = localstack.service("s3"), localstack.service("kms"), _bucket(outputs)
+    listed = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    kept = {each["Key"]: s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read() for each in listed}
+    told = s3.get_bucket_notification_configuration(Bucket=bucket)["QueueConfigurations"]
+    _remove(localstack, stack, outputs)
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": told}, SkipDestinationValidation=True
+    )
+    for key, content in kept.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=content)
     kms.cancel_key_deletion(KeyId=outputs["KmsKey"])
     kms.enable_key(KeyId=outputs["KmsKey"])
+
+
+def _bucket(outputs: dict[str, str]) -> str:
+    return outputs["RepositoryAddress"].removeprefix("s3://")
 
 
 def _functions_are_there(localstack: LocalStack) -> None:
@@ -128,16 +142,24 @@ def _functions_are_there(localstack: LocalStack) -> None:
 
 
 def _nobody_takes_messages(localstack: LocalStack) -> None:
-    # LocalStack would hand them to functions that do not run.
+    """LocalStack would hand them to functions that do not run."""
     functions = localstack.service("lambda")
+    stopped = []
     for each in functions.list_event_source_mappings()["EventSourceMappings"]:
-        # A removed stack's are listed for a while.
-        if each["State"] == "Enabled":
+        # Those of a stack that was removed are listed for a while.
+        with suppress(functions.exceptions.ResourceNotFoundException):
             functions.update_event_source_mapping(UUID=each["UUID"], Enabled=False)
+            stopped.append(each["UUID"])
+    assert stopped
+    wait_until(
+        lambda: {functions.get_event_source_mapping(UUID=each)["State"] for each in stopped} == {"Disabled"},
+        seconds=60,
+        what="LocalStack to take no more messages",
+    )
 
 
 def _requests_reach_their_queue(localstack: LocalStack, outputs: dict[str, str]) -> None:
-    bucket = outputs["RepositoryAddress"].removeprefix("s3://")
+    bucket = _bucket(outputs)
     s3, sqs = localstack.service("s3"), localstack.service("sqs")
     assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
     s3.put_object(Bucket=bucket, Key="control/not-a-request.json", Body=b"{}")

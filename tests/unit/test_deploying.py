@@ -35,10 +35,14 @@ class FakeAws:
         self.refusal = ""
         self.ends = "CREATE_COMPLETE"
         self.key_state = "Enabled"
+        self.limit = 1000
         self.meta = type("Meta", (), {"region_name": "eu-central-1"})
 
     def get_caller_identity(self) -> dict[str, str]:
         return {"Account": "123456789012"}
+
+    def get_account_settings(self) -> dict[str, Any]:
+        return {"AccountLimit": {"ConcurrentExecutions": self.limit, "UnreservedConcurrentExecutions": self.limit}}
 
     def list_buckets(self) -> dict[str, Any]:
         return {"Buckets": [{"Name": name} for name in self.objects]}
@@ -426,7 +430,7 @@ def test_a_stage_is_checked_before_it_is_packaged(capsys: pytest.CaptureFixture[
 class Refusing(FakeAws):
     """AWS, when it answers with an error."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         super().__init__()
         self.error = error
 
@@ -437,6 +441,7 @@ class Refusing(FakeAws):
 @pytest.mark.parametrize(
     ("error", "told"),
     [
+        (KeyboardInterrupt(), "goes on at AWS"),
         (NoCredentialsError(), "AWS cannot be asked: Unable to locate credentials. "),
         (
             ClientError({"Error": {"Code": "AccessDenied", "Message": "You may not."}}, "DescribeStacks"),
@@ -445,7 +450,7 @@ class Refusing(FakeAws):
     ],
 )
 def test_errors_of_aws_are_sentences(
-    machine: Path, capsys: pytest.CaptureFixture[str], error: Exception, told: str
+    machine: Path, capsys: pytest.CaptureFixture[str], error: BaseException, told: str
 ) -> None:
     assert run("dev", "--check", aws=Refusing(error)) == 1
     assert told in capsys.readouterr().err
@@ -457,6 +462,20 @@ def test_a_check_says_where_and_what_and_makes_nothing(machine: Path, capsys: py
     assert run("dev", "--check", aws=aws) == 0
     assert capsys.readouterr().out == "mainstay-dev in account 123456789012, eu-central-1: to be made\n"
     assert (aws.objects, aws.asked, machine.exists()) == ({}, [], False)
+
+
+def test_a_new_account_is_told_to_set_no_functions_aside_before_anything_is_made(
+    machine: Path, package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws = FakeAws()
+    aws.limit = 10
+    assert run("dev", "--package", str(package), aws=aws) == 1
+    assert "may run 10 functions at once" in (said := capsys.readouterr().err)
+    assert "ReserveWorkers=no WorkerConcurrency=5" in said
+    assert (aws.objects, machine.exists()) == ({}, False)
+    assert run("dev", "ReserveWorkers=no", "WorkerConcurrency=5", "--package", str(package), aws=aws) == 0
+    # What it says of a stack that is there is kept, and no business of this.
+    assert run("dev", "LogDays=60", "--package", str(package), aws=aws) == 0
 
 
 def test_another_machine_updates_without_locking_anybody_out(
