@@ -250,7 +250,10 @@ def _shared(wanted: Wanted, target: Target, live: _Live, document: Document) -> 
     theirs = wanted.cluster_wide - {key for key in wanted.renamed if _given_to(live.content(key), into)}
     asked = target.shared and not target.destination.beside
     reasons = {**wanted.pulled(), **(_part_of(wanted, document) if target.keys is None else {})}
-    return Shared(reasons, asked, tuple(live.shared_gaps), theirs, beside=target.destination.beside)
+    inside = None
+    if target.destination.elsewhere and target.keys is None:
+        inside = frozenset(Selection(document.spec.state.objects).namespaces)
+    return Shared(reasons, asked, tuple(live.shared_gaps), theirs, beside=target.destination.beside, inside=inside)
 
 
 def _part_of(wanted: Wanted, document: Document) -> dict[ObjectKey, str]:

@@ -38,6 +38,8 @@ class Wanted:
         self.cluster_wide: frozenset[ObjectKey] = frozenset()
         #: Of that, what was given a name of its own beside the original's.
         self.renamed: frozenset[ObjectKey] = frozenset()
+        #: New names that do not follow from the namespaces', by the old key.
+        self._called: dict[ObjectKey, ObjectKey] = {}
         if version:
             self.manifest = repository.versions(application).get(version)
             self._objects = repository.objects(self.manifest)
@@ -59,7 +61,9 @@ class Wanted:
         pulled = {each.key: each.reason for each in self.manifest.pulled} if self.manifest else {}
         if self.carrier is None:
             return pulled
-        return {self.carrier.moved(key): why for key, why in pulled.items() if self.carrier.takes(key)}
+        carrier = self.carrier
+        # Under another name it is another object: the one of the old name may well be there, and is not meant.
+        return {self._called.get(key, carrier.moved(key)): why for key, why in pulled.items() if carrier.takes(key)}
 
     def withheld(self) -> list[Pulled]:
         """The Secrets of others that the version refers to and does not hold."""
@@ -102,6 +106,8 @@ class Wanted:
                     carrier.problems.setdefault(f"Two objects of the version would be called {row.key}.", row.key)
                     continue
                 kind[row.key] = row
+                if row.key != carrier.moved(was):
+                    self._called[was] = row.key
                 if not row.key.namespace and not carrier.is_named(row.key):
                     cluster_wide.add(row.key)
                     renamed |= {row.key} if was.name != row.key.name else set()

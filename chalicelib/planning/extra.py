@@ -26,7 +26,7 @@ def plan_extra(draft: Draft) -> None:
     if draft.mode != "exact":
         return
     for row in draft.extra:
-        if row.standing != "" or is_implied(row):
+        if row.standing != "" or is_implied(row) or draft.shared.keeps(row.key):
             continue
         if draft.gaps:
             draft.leave(row.key, "incomplete", "Not everything could be read, so nothing is deleted.", row)
@@ -65,7 +65,11 @@ def plan_dependents(draft: Draft, attached: dependents.Attached) -> None:
         draft.actions,
         attached,
         lambda row: (
-            draft.mode == "exact" and not draft.gaps and row.key in owned and not draft.consent.lacks(row.key)
+            draft.mode == "exact"
+            and not draft.gaps
+            and row.key in owned
+            and not draft.shared.keeps(row.key)
+            and not draft.consent.lacks(row.key)
         ),
     )
     draft.actions += [_delete(draft, row) for row in extra]

@@ -40,6 +40,8 @@ class Shared:
     cluster_wide: frozenset[ObjectKey] = frozenset()
     #: Whether the original lives in the same cluster.
     beside: bool = False
+    #: At a destination: the namespaces in which an exact restore deletes. In place (`None`) the selection says where.
+    inside: frozenset[str] | None = None
 
     def leaves(self, key: ObjectKey) -> bool:
         """Whether an object that differs is left as it is."""
@@ -48,6 +50,10 @@ class Shared:
     def reaches(self, key: ObjectKey) -> bool:
         """Whether an object, once it is made, has a say in everything on a cluster where the original is too."""
         return self.beside and key in self.cluster_wide and key[:2] in _OF_EVERYBODY
+
+    def keeps(self, key: ObjectKey) -> bool:
+        """Whether an object that the version does not have stays all the same, whatever the mode."""
+        return key in self.reasons or (self.inside is not None and key.namespace not in self.inside)
 
     def why(self, key: ObjectKey) -> str:
         """A sentence about an object that was pulled in; empty of others."""

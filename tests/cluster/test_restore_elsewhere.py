@@ -353,6 +353,33 @@ def test_a_copy_gets_a_binding_of_its_own_and_the_originals_stays(scene: Scene, 
             scene.api.delete(f"{path}?labelSelector=of={scene.namespace}")
 
 
+@pytest.mark.parametrize(
+    "state", [CLUSTER_STATE, "{objects: [{namespaces: [NS]}], closure: references}"], ids=["selected", "pulled in"]
+)
+def test_an_exact_restore_elsewhere_deletes_nothing_that_belongs_to_the_whole_cluster(
+    scene: Scene, copy: str, state: str
+) -> None:
+    scene.describe(state)
+    kinds = [f"/apis/rbac.authorization.k8s.io/v1/{each}" for each in ("clusterrolebindings", "clusterroles")]
+    own = f"?labelSelector=of={scene.namespace}"
+    try:
+        scene.make(CLUSTER_WIDE)
+        version = scene.backup()
+        scene.make(CLUSTER_WIDE.partition("---")[0].replace("name: NS-lister", "name: NS-newer"))
+        before = [scene.api.get(path + own)["items"] for path in kinds]
+        restored = scene.restore_well(version, namespaces={scene.namespace: copy}, mode="exact")
+        assert f"ClusterRoleBinding/{scene.namespace}-lister-{copy}" in restored.outcomes()
+        assert "delete" not in restored.outcomes().values()
+        assert [scene.api.get(path + own)["items"] for path in kinds] == before
+        again = scene.restore_well(version, namespaces={scene.namespace: copy}, mode="exact")
+        assert again.writes == []
+        scene.undo_well(restored)
+        assert [scene.api.get(path + own)["items"] for path in kinds] == before
+    finally:
+        for path in kinds:
+            scene.api.delete(path + own)
+
+
 def test_a_strangers_binding_of_that_name_is_left_as_it_is(scene: Scene, copy: str) -> None:
     scene.describe(CLUSTER_STATE)
     bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"

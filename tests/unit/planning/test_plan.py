@@ -490,6 +490,21 @@ def test_what_was_pulled_in_and_may_not_be_read_is_left_and_stops_no_exact_resto
     assert (one(plan).reason, plan.blockers) == ("unread", ())
 
 
+@pytest.mark.parametrize(
+    ("there", "stays"),
+    [
+        (Shared(), False),
+        (shared(), True),
+        (shared(asked=True), True),
+        (Shared(inside=frozenset({"shop"})), False),
+        (Shared(inside=frozenset({"copy"})), True),
+    ],
+)
+def test_no_mode_deletes_what_was_only_pulled_in_or_is_outside_of_a_destination(there: Shared, stays: bool) -> None:
+    plan = World([], [make("ConfigMap", "a")]).plan(mode="exact", shared=there)
+    assert plan.empty is stays
+
+
 @pytest.mark.parametrize(("beside", "verb"), [(True, Verb.SKIP), (False, Verb.CREATE)])
 @pytest.mark.parametrize("kind", ["ValidatingWebhookConfiguration", "APIService", "FlowSchema"])
 def test_what_is_missing_and_would_have_a_say_in_the_original_is_not_made_beside_it(
