@@ -70,6 +70,8 @@ def plan_summary(plan: Json, page: Page) -> Text:
         if unchanged:
             line.append(f" {unchanged:,} unchanged", style="dim")
         return line
+    if plan.get("blockers"):  # what stands in the way was not compared, or not as it is to be
+        return _joined(Text("Nothing else differs.", style="bold yellow").append(" "), parts, page)
     head = Text("Nothing to do: the cluster is as the version has it.", style="bold green")
     return _joined(head.append(" "), parts, page)
 

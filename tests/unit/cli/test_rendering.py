@@ -98,6 +98,14 @@ def test_a_plan_that_may_do_nothing_does_not_say_that_all_is_well() -> None:
     assert "as the version has it" not in text
 
 
+def test_a_plan_that_cannot_be_applied_does_not_claim_that_the_cluster_is_as_the_version_has_it() -> None:
+    blocker = "Rewrite 1 of the document does not fit ConfigMap shop/conf: `data.a` takes text, not a number."
+    plan = fake.plan(**{**fake.EMPTY_PLAN, "gaps": [], "blockers": [blocker]})
+    text = drawn(plan_lines(plan, Page(120, UNICODE)), width=120)
+    assert blocker in text
+    assert text.endswith("Nothing else differs. 42 unchanged\n")
+
+
 def test_what_stands_in_the_way_is_told_last_before_the_sum() -> None:
     plan = fake.plan(
         actions=[fake.action("delete", fake.identity("PersistentVolumeClaim", "data-0"), "extra")],
