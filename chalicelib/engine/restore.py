@@ -36,6 +36,7 @@ from chalicelib.engine.planner import make
 from chalicelib.engine.plans import read_plan_of, store_plan
 from chalicelib.engine.stale import refuse_if_stale
 from chalicelib.engine.work import Finish, Flow, Next, Step, Work
+from chalicelib.planning.sayings import NOT_KEPT, left_alone
 
 #: Reasons of a plan to leave an object as it is although the restore was to bring it back. What was agreed upon (a
 #: mode, protection) or decided by the version's own rules is none.
@@ -140,8 +141,12 @@ def verify(work: Work) -> Finish:
     if work.operation.kind is OperationKind.UNDO:
         rows += results.of_strangers(written_by(work, str(work.operation.arguments["restore"])).strangers)
     results.store(work, rows, "verified")
+    not_kept = {action.object.key for action in again.actions if action.reason == NOT_KEPT}
+    if not_kept:
+        said = left_alone({NOT_KEPT: sorted(not_kept)})
+        work.note(warnings=[*(work.checkpoint.get("warnings") or ()), *said])
     whole = (
-        all(row.outcome != "failed" and row.verified in {"", "equal"} for row in rows)
+        all(row.outcome != "failed" and (row.verified in {"", "equal"} or row.object.key in not_kept) for row in rows)
         and not work.checkpoint.get("unwell")
         and not (done.gaps or again.gaps)
         and not any(action.verb is Verb.SKIP and action.reason in _NOT_DONE for action in done.actions)

@@ -9,6 +9,7 @@ from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Action, Difference, Identity, LedgerEntry, Plan, ResultRow, Verb
 from chalicelib.engine.ledger import LedgerState, read_entries, state_of
 from chalicelib.engine.work import Work
+from chalicelib.planning.sayings import NOT_KEPT
 
 _PART = 2000
 _SOMEBODY_ELSES = "Somebody else made it since; it was left as it is."
@@ -31,6 +32,8 @@ class _ReadBack:
         self._left_so = {
             action.object.key for action in again.actions if action.verb is Verb.SKIP and action.reason in _LEFT
         }
+        #: What the cluster does not keep of an object, which is told and is no failure.
+        self.not_kept = {action.object.key: action for action in again.actions if action.reason == NOT_KEPT}
         self._gaps = again.gaps
 
     def says(self, key: ObjectKey) -> str:
@@ -38,7 +41,7 @@ class _ReadBack:
         action = self.left.get(key)
         if action is not None:
             return {Verb.CREATE: "missing", Verb.DELETE: "present"}.get(action.verb, "differs")
-        if key in self._left_so:
+        if key in self._left_so or key in self.not_kept:
             return "differs"
         if key in self._unread or any(gap.covers(key) for gap in self._gaps):
             return "unknown"
@@ -46,7 +49,13 @@ class _ReadBack:
 
     def differences(self, key: ObjectKey) -> tuple[Difference, ...]:
         """The fields that still differ."""
-        return self.left[key].differences if key in self.left else ()
+        action = self.left.get(key) or self.not_kept.get(key)
+        return action.differences if action is not None else ()
+
+    def told(self, key: ObjectKey, message: str) -> str:
+        """`message`, and what the cluster does not keep."""
+        action = self.not_kept.get(key)
+        return message if action is None else f"{message} {action.message}".lstrip()
 
 
 def of(work: Work, done: Plan, again: Plan, *, phase: str) -> tuple[list[ResultRow], dict[str, int]]:
@@ -58,7 +67,13 @@ def of(work: Work, done: Plan, again: Plan, *, phase: str) -> tuple[list[ResultR
         row = _row(number, action, state)
         if action.verb.writes:
             key = action.object.key
-            row = row.model_copy(update={"verified": back.says(key), "differences": back.differences(key)})
+            row = row.model_copy(
+                update={
+                    "verified": back.says(key),
+                    "differences": back.differences(key),
+                    "message": back.told(key, row.message),
+                }
+            )
         rows.append(row)
     planned = {action.object.key for action in done.actions}
     rows += [

@@ -17,6 +17,7 @@ from chalicelib.planning.immutable import Refusal
 from chalicelib.planning.join import LiveRow
 from chalicelib.planning.missing import create
 from chalicelib.planning.normalise import digest
+from chalicelib.planning.sayings import NOT_KEPT, not_kept
 from chalicelib.planning.shared import SHARED
 
 #: Objects read in full, and asked about, at once.
@@ -79,8 +80,14 @@ def _decide(draft: Draft, each: _Differing, answer: Body | Refusal | None) -> No
     if isinstance(answer, Refusal):
         refusal = immutable.conclude(answer, live, target)
     elif answer is not None and digest(answer) == digest(live) and not _owners_differ(live, target):
-        # The server fills in again what differs: defaults of a newer release, for one.
-        draft.kept += 1
+        # The server fills in again what differs: defaults of a newer release, for one. Or it takes it away again: a
+        # field that is switched off there.
+        lost = tuple(found for found in each.comparison.differences if found.change == "added")
+        if lost:
+            draft.left.setdefault(NOT_KEPT, []).append(each.row.key)
+            draft.actions.append(each.action(Verb.SKIP, NOT_KEPT, not_kept(lost)))
+        else:
+            draft.kept += 1
         return
     if refusal is None:
         felt = (*effects.of_update(live, target), *_budgets_of(draft, live, target))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.plan import Difference
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.shared import REACHES
 
@@ -17,6 +18,9 @@ WHY_LEFT: dict[str, str] = {
     Reason.MOMENTARY.value: "It says something about one moment only.",
 }
 
+#: Reason of a skip: the server accepts what differs, and drops it.
+NOT_KEPT = "not-kept"
+
 _WARNINGS = {
     "protected": "Protected, and left as it is: {objects}. Consent to {kinds} to have it deleted or replaced.",
     "refused": "Left as it is because the server refuses the version's content: {objects}.",
@@ -28,6 +32,8 @@ _WARNINGS = {
     "Ask for `shared` to have it changed.",
     REACHES: "Not made beside the original, in which they would have a say too: {objects}. "
     "Who wants them for the copy gives them names and selectors of their own.",
+    NOT_KEPT: "The cluster drops fields that the version has (they are of another release, or switched off there): "
+    "{objects}. Each says which.",
     "volume-gone": "Not restored because its storage is gone: {objects}.",
     Reason.FINISHED.value: "Not run again because it has finished since: {objects}.",
     Reason.EXCLUDED.value: "Left as it is because a label keeps it out: {objects}.",
@@ -40,6 +46,11 @@ def left_alone(left: Mapping[str, Sequence[ObjectKey]]) -> Iterator[str]:
         keys = sorted(left.get(reason, ()))
         if keys:
             yield sentence.format(objects=named(keys), kinds=", ".join(sorted({f"`{key.kind}`" for key in keys})))
+
+
+def not_kept(lost: Sequence[Difference], most: int = 5) -> str:
+    """What an object cannot have on a cluster that drops these fields."""
+    return f"The cluster does not keep {named([each.path for each in lost], most)}."
 
 
 def named(things: Sequence[object], most: int = 5) -> str:

@@ -208,6 +208,26 @@ def test_fields_that_the_older_cluster_would_drop_are_named_in_the_plan(scene: S
     assert scene.plan(version, namespaces={scene.namespace: "elsewhere"}).warnings == ()
 
 
+def test_fields_that_are_switched_off_there_are_told_when_the_object_is_read_back(scene: Scene, there: Scene) -> None:
+    # Both know the field; only the newer one keeps it.
+    scene.patch("HorizontalPodAutoscaler/web", {"spec": {"behavior": {"scaleUp": {"tolerance": "50m"}}}})
+    kept = scene.get("HorizontalPodAutoscaler/web")["spec"]["behavior"]["scaleUp"]
+    assert kept["tolerance"] == "50m"
+    version, cluster = scene.backup(), scene.register(there.cluster)
+    restored = scene.restore_well(version, cluster=cluster)
+    assert "tolerance" not in there.get("HorizontalPodAutoscaler/web")["spec"]["behavior"]["scaleUp"]
+    row = restored.rows["HorizontalPodAutoscaler/web"]
+    assert (row.verified, [each.path for each in row.differences]) == (
+        "differs",
+        ["/spec/behavior/scaleUp/tolerance"],
+    )
+    assert "does not keep /spec/behavior/scaleUp/tolerance" in row.message
+    assert "HorizontalPodAutoscaler" in restored.operation.outcome["warnings"][0]
+    again = scene.restore_well(version, cluster=cluster)
+    assert again.writes == []
+    assert again.rows["HorizontalPodAutoscaler/web"].reason == "not-kept"
+
+
 def _known_as_one(scene: Scene, twin: str) -> None:
     """Somebody says that both names are meant to be one cluster."""
     own = scene.application.cluster

@@ -465,6 +465,24 @@ def test_a_new_load_balancer_is_felt() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("wanted", "live", "lost"),
+    [
+        ({"a": "1", "off": "2"}, {"a": "1"}, ["/data/off"]),
+        ({"a": "1"}, {"a": "1", "default": "2"}, []),
+    ],
+)
+def test_what_the_server_drops_is_told_and_what_it_fills_in_is_equal(
+    wanted: dict[str, str], live: dict[str, str], lost: list[str]
+) -> None:
+    world = World([make("ConfigMap", "a", data=wanted)], [make("ConfigMap", "a", data=live)])
+    plan = world.plan(ask_server=lambda questions: [kept(make("ConfigMap", "a", data=live)) for _ in questions])
+    assert plan.empty
+    assert [each.path for action in plan.actions for each in action.differences] == lost
+    assert [action.reason for action in plan.actions] == ["not-kept"] * len(lost)
+    assert any("drops fields" in warning for warning in plan.warnings) is bool(lost)
+
+
 # ── what was pulled in ──────────────────────────────────────────────────────────────────────────────────────
 
 
