@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -425,6 +426,19 @@ def test_a_stage_is_checked_before_it_is_packaged(capsys: pytest.CaptureFixture[
     assert checks.main(["staging"]) == 1
     assert "has dev, prod" in capsys.readouterr().err
     assert checks.main(["prod"]) == 0
+
+
+def test_make_looks_before_it_packages_and_packages_before_it_deploys() -> None:
+    asked = ["make", "--dry-run", "deploy", "STAGE=prod", "PARAMETERS=LogDays=60"]
+    done = subprocess.run(asked, cwd=checks.ROOT, capture_output=True, text=True, check=True, timeout=60)
+    steps = [
+        "-m infra.deploy prod --check LogDays=60",
+        "infra/checks.py prod",
+        "chalice package --stage prod",
+        "-m infra.deploy prod LogDays=60",
+    ]
+    found = [done.stdout.find(step) for step in steps]
+    assert -1 < found[0] < found[1] < found[2] < found[3]
 
 
 class Refusing(FakeAws):
