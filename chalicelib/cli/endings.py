@@ -111,8 +111,12 @@ def _next(operation: Json, application: str) -> list[str]:
         back = [f"Take it back: {{program}} undo {operation['id']}"] if changed(operation) else []
         return [f"Object by object: {{program}} result {operation['id']}", *back]
     if kind in {"restore", "undo"} and operation.get("startedAt"):
+        from chalicelib.cli.rendering.operations import left_changes
+
         stale = (operation.get("error") or {}).get("code") == "conflict"
         hints = [f"See what has changed: {{program}} plan {application}"] if stale else []
+        if kind == "restore" and left_changes(operation):
+            hints.append(f"Take back what it left: {{program}} undo {operation['id']}")
         return [*hints, f"Object by object: {{program}} result {operation['id']}"]
     return []
 

@@ -77,7 +77,7 @@ class Failure(Exception):
 
 
 _HINTS = {
-    "damaged": "Other versions may be whole: {program} versions APP. What else is damaged: {program} repository verify",
+    "damaged": "Others may be whole: {program} versions APP. What else is damaged: {program} repository verify",
     "unauthenticated": "Set MAINSTAY_TOKEN, or name a file that holds the token with --token-file.",
     "forbidden": "Ask the application's owner or an administrator for access.",
     "cluster-unreachable": "See whether the cluster answers: {program} clusters NAME",

@@ -106,16 +106,18 @@ def find_operation(gateway: Gateway, text: str, application: Json | None = None)
 
 
 def last_restore(gateway: Gateway, application: Json, say: Callable[[str], None]) -> Json:
-    """The newest restore of an application that changed something and was not undone since.
+    """The newest restore of an application that changed something and was not undone since, by itself or anybody.
 
     `say` is told which newer ones are passed over because they changed nothing.
     """
-    from chalicelib.cli.rendering.operations import changed
+    from chalicelib.cli.rendering.operations import changed, left_changes
 
     passed_over: list[str] = []
     for limit in (_FEW, None):
         known = gateway.operations(application["id"], limit=limit)["items"]
-        restores = [each for each in known if each["kind"] == "restore" and each["state"] in _DONE]
+        restores = [
+            each for each in known if each["kind"] == "restore" and (each["state"] in _DONE or left_changes(each))
+        ]
         passed_over = [str(each["id"]) for each in restores if not changed(each)]
         for operation in filter(changed, restores):
             by = undone_by(known, str(operation["id"]))

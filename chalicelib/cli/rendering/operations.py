@@ -193,7 +193,7 @@ def _outcome_rows(operation: Json) -> Iterator[tuple[str, str]]:
     if operation["kind"] == "backup" and outcome.get("version"):
         yield "Made", outcome["version"]
         yield "Holds", backup_in_words(outcome)
-    if outcome.get("counts"):
+    if outcome.get("counts") and operation["state"] not in {"failed", "cancelled"}:  # they are what was planned
         yield "Changed", counts_in_words(outcome["counts"], done=operation["kind"] != "plan")
     if outcome.get("verified"):
         yield "Read back", verified_in_words(outcome["verified"])
@@ -241,6 +241,11 @@ def changed(operation: Json) -> bool:
     """Whether a restore or an undo wrote anything, as far as its counts tell."""
     counts = (operation.get("outcome") or {}).get("counts")
     return counts is None or any(counts.get(verb) for verb in _WRITES)
+
+
+def left_changes(operation: Json) -> bool:
+    """Whether a restore that did not succeed may have left some of what it wrote."""
+    return operation["state"] in {"failed", "cancelled"} and (operation.get("outcome") or {}).get("undone") is False
 
 
 def result_table(rows: Sequence[Json], *, marks: Marks, everything: bool, most: int = 60) -> Iterator[RenderableType]:

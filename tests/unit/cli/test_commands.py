@@ -423,6 +423,19 @@ def test_undo_takes_an_operation_or_the_newest_restore_of_an_application(
     assert "nothing to undo" in said.err
 
 
+@pytest.mark.parametrize(("undone", "code"), [(False, Exit.OK), (True, Exit.NOT_FOUND), (None, Exit.NOT_FOUND)])
+def test_undo_takes_back_a_restore_that_failed_and_left_something(
+    mainstay: Mainstay, service: FakeService, undone: bool | None, code: Exit
+) -> None:
+    outcome = {"counts": {"create": 1251}} | ({} if undone is None else {"undone": undone})
+    service.operations[RESTORE] = fake.operation(RESTORE, "restore", "failed", outcome=outcome)
+    assert mainstay("undo", "shop", "--yes").code == code
+    told = mainstay("operation", RESTORE)
+    assert "Changed" not in told.out
+    said = mainstay("restore", "shop", "--yes")
+    assert ("Take back what it left" in said.err) is (undone is False)
+
+
 def test_what_is_undone_already_is_not_undone_again(mainstay: Mainstay, service: FakeService) -> None:
     undo = service.operations.pop(UNDO)
     undo["arguments"] = {"restore": RESTORE}
