@@ -17,7 +17,14 @@ import orjson
 
 from chalicelib.cluster.credentials import Connection
 from chalicelib.cluster.readiness import wait_until_ready
-from chalicelib.cluster.refusals import outcome_unknown, refused, retry_after, subject, unauthorised
+from chalicelib.cluster.refusals import (
+    outcome_unknown,
+    refused,
+    retry_after,
+    subject,
+    unauthorised,
+    webhook_failed,
+)
 from chalicelib.cluster.transport import Response, Transport, TransportFailure, now
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable
 
@@ -27,6 +34,8 @@ READS = frozenset({"GET", "HEAD"})
 
 #: Seconds one request may take, and seconds all tries of it may take together (an API server restarts in less).
 READ_SECONDS = 30.0
+#: A webhook may take 30 s. Only after that does the server say which one it was.
+DRY_RUN_SECONDS = 35.0
 WRITE_SECONDS = 15.0
 PATIENCE_SECONDS = 45.0
 
@@ -81,7 +90,8 @@ class Client:
         self.clock = clock
         self._timeout = timeout
         self._before_write = before_write
-        self._write_seconds = write_seconds
+        #: How long one write may take.
+        self.write_seconds = write_seconds
         self._gzip = gzip
         self._sleep = sleep
 
@@ -231,9 +241,10 @@ class Client:
         parameters = dict(query or {})
         dry_run = parameters.get("dryRun") == "All"
         can_repeat = (verb in READS or dry_run) if repeatable is None else repeatable
-        limit = timeout or self._timeout or (READ_SECONDS if can_repeat else self._write_seconds)
+        usual = DRY_RUN_SECONDS if dry_run else READ_SECONDS if can_repeat else self.write_seconds
+        limit = timeout or self._timeout or usual
         if not can_repeat:
-            limit = min(limit, self._write_seconds)
+            limit = min(limit, self.write_seconds)
         if verb not in READS:
             # The server gives up too: what this client no longer waits for must not be done later.
             parameters.setdefault("timeout", f"{int(limit)}s" if limit >= 1 else f"{limit:.3f}s")
@@ -287,6 +298,8 @@ def _pause(problem: TransportFailure | Response, tries: int, *, repeatable: bool
         return growing if again else None
     if problem.status == 429:
         return max(retry_after(problem) or 0.0, growing)
+    if webhook_failed(problem):
+        return None  # it has had its time, which can be long; to ask at once again would take as much
     if problem.status >= 500 and repeatable and tries < _TRIES.get(problem.status, _TRIES_OTHERWISE):
         return max(retry_after(problem) or 0.0, growing)
     return None

@@ -73,6 +73,11 @@ def unauthorised(response: Response) -> bool:
     return response.status == 403 and _RBAC.search(str(_status(response).get("message") or "")) is not None
 
 
+def webhook_failed(response: Response) -> bool:
+    """Whether a webhook could not be asked: it is away, or took all its time."""
+    return response.status >= 500 and "failed calling webhook" in str(_status(response).get("message") or "")
+
+
 def outcome_unknown(error: ClusterError) -> bool:
     """Whether the write that failed with this may have been done all the same: settle it by reading."""
     return error.details.get("outcome") == "unknown"

@@ -21,9 +21,10 @@ from chalicelib.domain.plan import Action, LedgerEntry, Verb
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.gates import Gate
 from chalicelib.engine.ledger import Ledger, LedgerState
+from chalicelib.engine.put_off import Numbered, PutOff
+from chalicelib.engine.silence import Manner
 from chalicelib.engine.work import Work
 from chalicelib.engine.writes import Writer
-from chalicelib.planning import services
 
 #: Actions whose intents are written at once. Large enough that the storage's latency does not matter, small enough
 #: that a resumed operation has few objects to look at.
@@ -36,16 +37,10 @@ _COUNTING_LIMIT = 20.0
 _COUNTING_PAUSE = 1.0
 #: How long webhooks may take to answer again once everything else is done, seconds.
 _ANSWER_LIMIT = 60.0
+#: So many objects are tried one last time together; if none of them is answered, no more are.
+_BRIEF_BATCH = 32
 
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
-
-
-@dataclass(frozen=True, slots=True)
-class Numbered:
-    """An action and its number in the plan."""
-
-    number: int
-    action: Action
 
 
 @dataclass(slots=True)
@@ -141,8 +136,7 @@ class _Execution:
     total: int
     #: What is to be done, by the object.
     places: dict[ObjectKey, Numbered]
-    #: What was refused for want of room, with the refusal. In the ledger their intents are open.
-    waiting: dict[int, tuple[Numbered, LedgerEntry]] = field(default_factory=dict)
+    put_off: PutOff = field(default_factory=PutOff)
 
     @property
     def stops(self) -> bool:
@@ -169,7 +163,7 @@ class _Execution:
                 self.ledger.outcome([entry])
         return [item for item in items if item.action.object.key not in refused]
 
-    def carry_out(self, items: list[Numbered]) -> None:
+    def carry_out(self, items: list[Numbered], manner: Manner = Manner.USUAL) -> None:
         """Do these, in parallel and in batches."""
         running: list[tuple[Numbered, Future[LedgerEntry]]] = []
         try:
@@ -178,7 +172,7 @@ class _Execution:
                 keys = [item.action.object.key for item in batch if item.action.verb is not Verb.DELETE]
                 bodies = dict(self.wanted(keys))
                 self.ledger.intend([entry for item in batch for entry in self._intents(item)])
-                started = [(item, self._submit(item, bodies.get(item.action.object.key))) for item in batch]
+                started = [(item, self._submit(item, bodies.get(item.action.object.key), manner)) for item in batch]
                 finished, running = running, started
                 self._collect(finished)
                 self.work.report(len(self.applied.outcomes), self.total, "objects")
@@ -203,8 +197,8 @@ class _Execution:
             if dependent is not None and dependent.number not in self.applied.outcomes:
                 yield _intent(dependent, self.phase)
 
-    def _submit(self, item: Numbered, body: Body | None) -> Future[LedgerEntry]:
-        return self.pool.submit(self.writer.perform, item.number, self.phase, item.action, body)
+    def _submit(self, item: Numbered, body: Body | None, manner: Manner) -> Future[LedgerEntry]:
+        return self.pool.submit(self.writer.perform, item.number, self.phase, item.action, body, manner)
 
     def _collect(self, futures: list[tuple[Numbered, Future[LedgerEntry]]], *, quiet: bool = False) -> None:
         interrupted: BaseException | None = None
@@ -214,25 +208,22 @@ class _Execution:
             except MainstayError as error:
                 interrupted = interrupted or error
                 continue
-            if _wants_room(entry):
-                self.waiting[item.number] = (item, entry)
+            if self.put_off.take(item, entry):
                 continue
-            self.waiting.pop(item.number, None)
             self.applied.add(entry.action, entry)
             self.ledger.outcome([entry])
         if interrupted is not None and not quiet:
             raise interrupted
 
     def try_again(self) -> None:
-        """Try what waits for room: one of them, and the others if that one found it."""
-        while not self.stops:
-            # A webhook that does not answer takes its time to, so it is asked again at the end only.
-            waiting = [item for _, (item, entry) in sorted(self.waiting.items()) if not _unanswered(entry)]
-            if not waiting:
-                return
-            first, *others = waiting
+        """Try what waits for room: one of them, and the others if that one found it.
+
+        A webhook that does not answer takes its time to, so it is asked again at the end only.
+        """
+        while self.put_off.for_room and not self.stops:
+            first, *others = self.put_off.for_room
             self.carry_out([first])
-            if first.number in self.waiting:
+            if first in self.put_off:
                 return
             self.carry_out(others)
 
@@ -243,32 +234,40 @@ class _Execution:
         again when the pods behind it run, if this very plan has brought them back.
         """
         freed = any(entry.verb in {Verb.DELETE, Verb.REPLACE} for entry in self.applied.outcomes.values())
-        while self.waiting and not self.stops:
-            self.carry_out([item for _, (item, _) in sorted(self.waiting.items())])
+        wait = f"{self.phase}-room"
+        if self.put_off.for_answers:
+            self.work.elapsed(wait, _ANSWER_LIMIT)  # asking takes most of it
+        while self.put_off and not self.stops:
+            self._ask_again()
             limit = _COUNTING_LIMIT if freed else 0.0
-            if any(_unanswered(entry) for _, entry in self.waiting.values()):
+            if self.put_off.for_answers:
                 limit = max(limit, _ANSWER_LIMIT)
-            if not self.waiting or self.work.elapsed(f"{self.phase}-room", limit) >= limit:
+            if not self.put_off or self.work.elapsed(wait, limit) >= limit:
                 break
             self.ledger.flush()
             self.work.pause()
             time.sleep(_COUNTING_PAUSE)
-        for number, (_, entry) in sorted(self.waiting.items()):
+        if self.keep_going:
+            self._try_briefly()
+        for number, entry in self.put_off.give_up():
             self.applied.add(number, entry)
             self.ledger.outcome([entry])
-        self.waiting.clear()
 
+    def _ask_again(self) -> None:
+        """Try what waits for room, and one of each kind that waits for an answer; the others of that kind if it had
+        one."""
+        groups = self.put_off.for_answers
+        self.carry_out([*self.put_off.for_room, *(group[0] for group in groups)], Manner.ASKING)
+        self.carry_out([item for first, *others in groups if first not in self.put_off for item in others])
 
-def _wants_room(entry: LedgerEntry) -> bool:
-    """Whether it was refused for something that another object has and may give up: a place in a quota, an address,
-    a port. Or for a webhook that may answer again."""
-    room = "exceeded quota" in entry.message or services.is_taken(entry.message)
-    return entry.mark == "failed" and (room or _unanswered(entry))
-
-
-def _unanswered(entry: LedgerEntry) -> bool:
-    """Whether a webhook could not be asked."""
-    return "failed calling webhook" in entry.message
+    def _try_briefly(self) -> None:
+        """A webhook can be meant for some objects of a kind only: the others are to be done all the same."""
+        for group in self.put_off.for_answers:
+            for start in range(0, len(group), _BRIEF_BATCH):
+                some = group[start : start + _BRIEF_BATCH]
+                self.carry_out(some, Manner.BRIEF)
+                if all(item in self.put_off for item in some):
+                    break
 
 
 def _flush_if_possible(ledger: Ledger) -> None:

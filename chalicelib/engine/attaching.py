@@ -98,7 +98,10 @@ class Attaching:
             patch = {"metadata": {"uid": live["metadata"]["uid"], "ownerReferences": references}}
             manager = ownership.best_manager(wanted, live)
             try:
-                made = self._sending.patch(resource, key.namespace, key.name, patch, field_manager=manager)
+                version = live["metadata"]["resourceVersion"]
+                made = self._sending.patch(
+                    resource, key.namespace, key.name, patch, field_manager=manager, version=version
+                )
                 field_owners.put_back(self._sending, resource, made, wanted)
             except ClusterRefused:
                 continue
@@ -123,7 +126,12 @@ class Attaching:
         manager = ownership.best_manager(wanted, live) if wanted is not None else ownership.OURS
         try:
             made = self._sending.patch(
-                resource, metadata.get("namespace", ""), metadata["name"], patch, field_manager=manager
+                resource,
+                metadata.get("namespace", ""),
+                metadata["name"],
+                patch,
+                field_manager=manager,
+                version=metadata["resourceVersion"],
             )
         except ClusterRefused as error:
             if error.http_status in {404, 409}:

@@ -10,6 +10,7 @@ from chalicelib.engine.attaching import Attaching
 from chalicelib.engine.deleting import Deleting
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.sending import MOST_TRIES, Sending
+from chalicelib.engine.silence import unanswered
 from chalicelib.engine.volumes import Volumes, is_claim
 from chalicelib.engine.written import Written, moved
 from chalicelib.planning import creation, ownership
@@ -74,11 +75,13 @@ class Creating:
                 if applied is not None:
                     applier, content = applied
                     made = self._sending.patch(
-                        resource, key.namespace, key.name, content, "apply", field_manager=applier
+                        resource, key.namespace, key.name, content, "apply", field_manager=applier, version=None
                     )
                     return made, f"PATCH {path}/{key.name}"
                 return self._sending.create(body, manager, resource=resource), f"POST {path}"
             except ClusterRefused as error:
+                if unanswered(error):
+                    raise
                 if applied is not None and error.reason != "Conflict":
                     applied = None  # a plain create may be allowed, or tells better why not
                     continue

@@ -31,7 +31,7 @@ def carry_out(work: Work, of: Plan, phase: str, target: Target) -> Applied:
         of.actions,
         phase=phase,
         wanted=wanted.bodies,
-        writer=Writer(session, context, work.pause, work.look, work.operation.id, coming),
+        writer=Writer(session, context, work.pause, work.look, work.operation.id, coming, work.left),
         ledger=Ledger(work),
         known=state_of(entries, phase),
         keep_going=phase == "undo" or Options.of(work).on_failure == "keep",

@@ -26,7 +26,13 @@ def put_back(sending: Sending, resource: Resource, made: Body, wanted: Body) -> 
         sending.between(tried, begun=True)
         try:
             owned = sending.patch(
-                resource, namespace, name, change, "json", field_manager=ownership.best_manager(wanted)
+                resource,
+                namespace,
+                name,
+                change,
+                "json",
+                field_manager=ownership.best_manager(wanted),
+                version=made["metadata"].get("resourceVersion"),
             )
         except ClusterRefused as error:
             if error.http_status == 404:

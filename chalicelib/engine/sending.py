@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
-from chalicelib.cluster.client import outcome_unknown
+from chalicelib.cluster.client import now, outcome_unknown
 from chalicelib.cluster.writing import PatchType, Propagation
-from chalicelib.domain.errors import ClusterRefused, Conflict
-from chalicelib.domain.objects import Body, ObjectKey, Resource
+from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, Conflict
+from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
+from chalicelib.engine import silence
 from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.silence import Manner, Silence, Write
 
 T = TypeVar("T")
 
@@ -22,22 +25,35 @@ class _Sent(threading.local):
     """Whether the action in this thread's hands has changed the cluster, or may have."""
 
     wrote = False
+    manner = Manner.USUAL
 
 
 class Sending:
     """Sends the requests of actions, and notes of each action, in its own thread, whether it may have changed
-    something: every write counts but those that the server surely refused."""
+    something: every write counts but those that the server surely refused.
 
-    def __init__(self, session: ClusterSession, pause: Callable[[], None], look: Callable[[], None]) -> None:
+    `left` says how many seconds its worker has yet. What gets no answer is asked about: see `silence`.
+    """
+
+    def __init__(
+        self,
+        session: ClusterSession,
+        pause: Callable[[], None],
+        look: Callable[[], None],
+        left: Callable[[], float] = lambda: float("inf"),
+    ) -> None:
         self.session = session
         self.pause = pause
         self._look = look
+        self._left = left
         self._objects = session.objects
         self._sent = _Sent()
+        self._silence = Silence()
 
-    def begin(self) -> None:
+    def begin(self, manner: Manner = Manner.USUAL) -> None:
         """Another action: nothing is written yet."""
         self._sent.wrote = False
+        self._sent.manner = manner
 
     @property
     def wrote(self) -> bool:
@@ -74,11 +90,13 @@ class Sending:
 
     def create(self, body: Body, field_manager: str, *, resource: Resource) -> Body:
         """POST."""
-        return self._noted(lambda: self._objects.create(body, field_manager, resource=resource))
+        send = partial(self._objects.create, body, field_manager, resource=resource)
+        return self._noted(Write("CREATE", resource, key_of(body), None), send)
 
     def replace(self, body: Body, field_manager: str, *, resource: Resource) -> Body:
         """PUT."""
-        return self._noted(lambda: self._objects.replace(body, field_manager, resource=resource))
+        send = partial(self._objects.replace, body, field_manager, resource=resource)
+        return self._noted(Write("UPDATE", resource, key_of(body), _version(body)), send)
 
     def patch(
         self,
@@ -89,27 +107,106 @@ class Sending:
         kind: PatchType = "merge",
         *,
         field_manager: str,
+        version: str | None,
     ) -> Body:
-        """A merge, JSON or apply patch."""
-        return self._noted(
-            lambda: self._objects.patch(resource, namespace, name, patch, kind, field_manager=field_manager)
-        )
+        """A merge, JSON or apply patch of an object that was seen in this `resourceVersion`, or was not there."""
+        key = ObjectKey(resource.group, resource.kind, namespace, name)
+        write = Write("UPDATE" if version else "CREATE", resource, key, version)
+        send = partial(self._objects.patch, resource, namespace, name, patch, kind, field_manager=field_manager)
+        return self._noted(write, send)
 
     def delete(
         self, resource: Resource, key: ObjectKey, *, uid: str, resource_version: str | None, propagation: Propagation
     ) -> bool:
         """DELETE of that very object."""
-        return self._noted(
-            lambda: self._objects.delete(
-                resource, key.namespace, key.name, uid=uid, resource_version=resource_version, propagation=propagation
-            )
+        send = partial(
+            self._objects.delete,
+            resource,
+            key.namespace,
+            key.name,
+            uid=uid,
+            resource_version=resource_version,
+            propagation=propagation,
         )
+        return self._noted(Write("DELETE", resource, key, resource_version), send)
 
-    def _noted(self, send: Callable[[], T]) -> T:
+    def _noted(self, write: Write, send: Callable[..., T]) -> T:
+        manner = self._sent.manner
+        if manner is not Manner.BRIEF:
+            self._keep_silent(write, send)
+        brief = None if manner is Manner.ASKING else self._silence.brief(write)
         before, self._sent.wrote = self._sent.wrote, True
+        began = now()
         try:
-            return send()
+            return send(timeout=silence.BRIEF_SECONDS) if brief else send()
         except ClusterRefused as error:
             if not outcome_unknown(error):
                 self._sent.wrote = before
+            if silence.unanswered(error) and now() - began > silence.SLOW_SECONDS:
+                self._silence.begins(write, error)
             raise
+        except ClusterUnreachable as error:
+            if not outcome_unknown(error):
+                raise
+            self._find_out_why(write, send, error, brief)
+            raise
+
+    # ── silence ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _keep_silent(self, write: Write, send: Callable[..., T]) -> None:
+        """Raise what is known of a kind that gets no answer, unless it is this action's to ask and there is one."""
+        known = self._silence.of(write)
+        if known is None:
+            return
+        if self._sent.manner is not Manner.ASKING:
+            raise known
+        try:
+            self._ask(write, send)
+        except ClusterUnreachable:
+            raise known from None
+        self._silence.ends(write)
+
+    def _find_out_why(
+        self, write: Write, send: Callable[..., T], error: ClusterUnreachable, brief: ClusterRefused | None
+    ) -> None:
+        """After a write without an answer: raise why it has none. Return if it was done, or a try may have one."""
+        self.pause()
+        live = self.read(write.resource, write.key)
+        if (live and _version(live)) != write.version:
+            return
+        if brief is not None:
+            self._silence.begins(write, brief)
+            raise brief from error
+        try:
+            self._ask(write, send)
+        except ClusterRefused as refusal:
+            if silence.unanswered(refusal):
+                self._silence.begins(write, refusal)
+            raise
+
+    def _ask(self, write: Write, send: Callable[..., T]) -> None:
+        """Ask by dry run, for as long as this worker has. Raises what became of it; `ClusterUnreachable` if that
+        cannot be told."""
+        usual = self.session.client.write_seconds
+        limit = min(silence.ASK_SECONDS, max(self._left(), 1.0))
+        began = now()
+        try:
+            send(dry_run=True, timeout=limit, deadline=began + limit)
+        except ClusterRefused as answer:
+            verdict = silence.understand(answer, usual)
+            if verdict is not None:
+                raise verdict from answer
+            return
+        except ClusterUnreachable as error:
+            if limit < silence.ASK_SECONDS:
+                raise
+            self.read(write.resource, write.key)  # raises if the whole server is away
+            raise silence.mute(write, usual) from error
+        took = now() - began
+        if took > usual:
+            raise silence.too_slow(write, usual, took)
+
+
+def _version(body: Body) -> str | None:
+    version: str | None = body["metadata"].get("resourceVersion")
+    return version

@@ -79,7 +79,7 @@ class Budget:
 
     def turn(self, seconds: float | None) -> Budget:
         """A budget of at most `seconds` from now on that ends with this one at the latest."""
-        left = [each for each in (seconds, self._left) if each is not None]
+        left = [each for each in (seconds, self.left) if each is not None]
         return Budget(min(left) if left else None, self._stopped, self.whole)
 
     @property
@@ -92,15 +92,16 @@ class Budget:
         """Whether to stop between two pieces of work."""
         if self.stopped or (self.whole is not self and self.whole.over):
             return True
-        return self._left is not None and self._left <= 0
+        return self.left is not None and self.left <= 0
 
     @property
     def late(self) -> bool:
         """Whether to begin with nothing new."""
-        return self.over or (self._left is not None and self._left <= (1 - _LATE) * (self._seconds or 0))
+        return self.over or (self.left is not None and self.left <= (1 - _LATE) * (self._seconds or 0))
 
     @property
-    def _left(self) -> float | None:
+    def left(self) -> float | None:
+        """Seconds until they are over, `None` if they have no end."""
         return None if self._seconds is None else self._began + self._seconds - time.monotonic()
 
 
@@ -221,6 +222,11 @@ class Work:
         if self._ends is not None and boottime() > self._ends and not self.undoing:
             limit = self.operation.deadline_seconds
             raise DeadlineExceeded(f"The operation has taken longer than the {limit} s it may.")
+
+    def left(self) -> float:
+        """Seconds until this worker's time is over; without an end `inf`."""
+        left = self.budget.left
+        return float("inf") if left is None else left
 
     def elapsed(self, wait: str, limit: float) -> float:
         """Seconds since this operation first asked for a wait of this name, in whichever turn: a wait that has a

@@ -27,6 +27,7 @@ from chalicelib.engine.creating import Creating
 from chalicelib.engine.deleting import Deleting
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.sending import MOST_TRIES, Sending
+from chalicelib.engine.silence import Manner
 from chalicelib.engine.stale import is_as_planned
 from chalicelib.engine.volumes import Kept, Volumes
 from chalicelib.engine.written import Written, busy, moved, sentences
@@ -48,20 +49,23 @@ class Writer:
         look: Callable[[], None],
         operation: str,
         coming: frozenset[ObjectKey],
+        left: Callable[[], float] = lambda: float("inf"),
     ) -> None:
         volumes = Volumes(session, operation)
         self._context = context
-        self._sending = Sending(session, pause, look)
+        self._sending = Sending(session, pause, look, left)
         self._owners = Owners(session, coming)
         self._attaching = Attaching(self._sending, self._owners, volumes)
         self._deleting = Deleting(self._sending, self._attaching, volumes)
         self._creating = Creating(self._sending, context, self._owners, self._attaching, self._deleting, volumes)
 
-    def perform(self, number: int, phase: str, action: Action, wanted: Body | None) -> LedgerEntry:
+    def perform(
+        self, number: int, phase: str, action: Action, wanted: Body | None, manner: Manner = Manner.USUAL
+    ) -> LedgerEntry:
         """Carry out one action and tell its outcome. Failures of the object are told, not raised; what stops the
         whole operation (a lost lease, a server that is away) is raised."""
         started = time.monotonic()
-        self._sending.begin()
+        self._sending.begin(manner)
         entry = LedgerEntry(
             action=number,
             phase=phase,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from chalicelib.domain.operation import State
 from chalicelib.engine import apply
+from chalicelib.engine.engine import Engine
+from chalicelib.engine.lease import LeaseTerms
 from tests.harness.access import Access
 from tests.harness.cluster import Cluster
 from tests.harness.errors import ApiError
@@ -38,10 +41,10 @@ def scene(control_plane: Access) -> Iterator[Scene]:
         yield opened
 
 
-@pytest.fixture
-def guard(scene: Scene, tmp_path: Path) -> Iterator[Webhook]:
+@contextmanager
+def guarded(scene: Scene, directory: Path, seconds: int) -> Iterator[Webhook]:
     """A webhook that guards ConfigMaps of the scene, and is known to be asked."""
-    with serve(tmp_path) as webhook, guarding(scene.api, scene.namespace, webhook, "configmaps"):
+    with serve(directory) as webhook, guarding(scene.api, scene.namespace, webhook, "configmaps", seconds=seconds):
 
         def asked() -> bool:
             scene.patch("ConfigMap/a", {"metadata": {"labels": {"try": str(time.monotonic_ns())}}})
@@ -49,6 +52,26 @@ def guard(scene: Scene, tmp_path: Path) -> Iterator[Webhook]:
 
         wait_until(asked, seconds=20, what="the webhook to be asked")
         scene.patch("ConfigMap/a", {"metadata": {"labels": None}})
+        yield webhook
+
+
+@pytest.fixture
+def guard(scene: Scene, tmp_path: Path) -> Iterator[Webhook]:
+    """One that may take a second."""
+    with guarded(scene, tmp_path, 1) as webhook:
+        yield webhook
+
+
+@pytest.fixture
+def patient(scene: Scene, tmp_path: Path) -> Iterator[Webhook]:
+    """One that may take longer than a write, in the proportion of their defaults: 10 s, and 8 s of a lease of 30."""
+    scene.engine = Engine(
+        scene.repository,
+        scene.watch.clusters(scene.repository, str(scene.cluster.kubeconfig)),
+        scene.watch.flows(),
+        terms=LeaseTerms(seconds=6.0, margin=2.0),
+    )
+    with guarded(scene, tmp_path, 2) as webhook:
         yield webhook
 
 
@@ -97,6 +120,48 @@ def test_a_webhook_that_hangs_ends_the_restore_in_time(
     assert restored.state is State.FAILED
     assert "guard.scene.test" in restored.message
     assert scene.look() == before
+
+
+def test_a_webhook_that_hangs_for_longer_than_a_write_may_take_is_named_and_not_kept_busy(
+    scene: Scene, patient: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many objects of one kind are behind it: those that are on their way find out, the others are not sent."""
+    monkeypatch.setattr(apply, "_ANSWER_LIMIT", 1.0)
+    names = [f"many-{number}" for number in range(60)]
+    for name in names:
+        scene.make(f"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}}}")
+    version = scene.backup()
+    scene.delete(*(f"ConfigMap/{name}" for name in names))
+    scene.patch("Service/web", {"metadata": {"labels": {"x": "1"}}})
+    before = scene.look()
+    patient.does = "hang"
+    restored = scene.restore(version)
+    assert restored.state is State.FAILED
+    assert 'failed calling webhook "guard.scene.test"' in restored.message
+    assert "Every change was undone." in restored.message
+    assert scene.look() == before
+    posts = [write for write in restored.writes if write.startswith("POST")]
+    assert 1 <= len(posts) <= 16
+
+
+def test_a_webhook_that_hangs_for_longer_than_a_write_may_take_and_answers_again_is_asked_again(
+    scene: Scene, patient: Webhook
+) -> None:
+    version = scene.backup()
+    scene.delete("ConfigMap/a", "ConfigMap/b", "Service/web")
+    patient.does = "hang"
+
+    def answer() -> None:
+        wait_until(lambda: scene.api.exists(scene.find("Service/web")), seconds=60, what="the rest to be restored")
+        patient.does = "allow"
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        done = scene.restore_well(version)
+    finally:
+        thread.join()
+    assert set(done.outcomes()) == {"ConfigMap/a", "ConfigMap/b", "Service/web"}
 
 
 def test_a_webhook_that_answers_again_in_time_is_asked_again(scene: Scene, guard: Webhook) -> None:

@@ -77,8 +77,9 @@ def serve(directory: Path) -> Iterator[Webhook]:
 
 
 @contextmanager
-def guarding(api: Api, namespace: str, webhook: Webhook, *resources: str) -> Iterator[None]:
-    """Some resources of one namespace are guarded by the webhook. It takes effect a moment later."""
+def guarding(api: Api, namespace: str, webhook: Webhook, *resources: str, seconds: int = 1) -> Iterator[None]:
+    """Some resources of one namespace are guarded by the webhook, which may take so many seconds. It takes effect a
+    moment later."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
     api.post(
         path,
@@ -99,7 +100,7 @@ def guarding(api: Api, namespace: str, webhook: Webhook, *resources: str) -> Ite
                             "operations": ["CREATE", "UPDATE"],
                         }
                     ],
-                    "timeoutSeconds": 1,
+                    "timeoutSeconds": seconds,
                     "sideEffects": "None",
                     "failurePolicy": "Fail",
                     "admissionReviewVersions": ["v1"],

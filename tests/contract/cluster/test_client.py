@@ -132,6 +132,21 @@ def test_a_dry_run_is_repeated_like_a_read(server: ScriptedServer, client: Clien
     assert client.request("PUT", PATH, query={"dryRun": "All"}, body={}).json() == {"dry": True}
 
 
+def test_a_dry_run_may_take_longer_than_the_longest_webhook(server: ScriptedServer, client: Client) -> None:
+    client.request("PUT", PATH, query={"dryRun": "All"}, body={})
+    assert server.asked[0].query["timeout"] == "35s"
+
+
+def test_a_dry_run_is_not_repeated_for_a_webhook_that_has_had_its_time(
+    server: ScriptedServer, client: Client
+) -> None:
+    failed = 'Internal error occurred: failed calling webhook "w.example.com": context deadline exceeded'
+    server.otherwise = lambda _asked: refusal(500, "InternalError", failed)
+    with pytest.raises(ClusterRefused, match=r"w\.example\.com"):
+        client.request("PUT", PATH, query={"dryRun": "All"}, body={})
+    assert len(server.asked) == 1
+
+
 def test_a_write_is_repeated_when_no_connection_could_be_made() -> None:
     port = free_port()
     tries: list[float] = []

@@ -15,6 +15,7 @@ from chalicelib.domain.plan import Action, Identity, LedgerEntry, Verb
 from chalicelib.engine import apply as module
 from chalicelib.engine.apply import Applied, apply
 from chalicelib.engine.ledger import Ledger, LedgerState, read_entries, state_of
+from chalicelib.engine.silence import Manner
 from chalicelib.engine.work import Work
 from tests.unit.engine.house import House, working
 
@@ -29,14 +30,18 @@ class Cluster:
         self._lock = threading.Lock()
         self.done: list[str] = []
         self.tried: defaultdict[str, int] = defaultdict(int)
+        self.manners: list[tuple[str, Manner]] = []
         self.seen: list[list[str]] = []
         self.ledger: Callable[[], list[str]] = list
 
-    def perform(self, number: int, phase: str, action: Action, wanted: Body | None) -> LedgerEntry:
+    def perform(
+        self, number: int, phase: str, action: Action, wanted: Body | None, manner: Manner = Manner.USUAL
+    ) -> LedgerEntry:
         name = action.object.name
         assert (wanted is None) is (action.verb is Verb.DELETE)
         with self._lock:
             self.tried[name] += 1
+            self.manners.append((name, manner))
             self.seen.append(self.ledger())
             answer = self._answers.get(name, "")
             refusal = answer(self) if callable(answer) else answer
@@ -183,6 +188,50 @@ def test_a_failure_for_good_ends_what_waits_for_room_as_well(work: Work) -> None
     applied = carry_out(work, cluster, [action("wants"), action("wrong"), action("later", 1)])
     assert {entry.object.name for entry in applied.failed} == {"wants", "wrong"}
     assert cluster.tried == {"wants": 1, "wrong": 1}
+
+
+# ── answers that do not come ────────────────────────────────────────────────────────────────────────────────
+
+HANGS = 'failed calling webhook "guard"'
+
+
+def test_one_of_each_kind_that_gets_no_answer_asks_for_all(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_COUNTING_PAUSE", 0.0)
+    names = [f"silent-{number:02}" for number in range(30)]
+    cluster = Cluster(dict.fromkeys(names, lambda here: "" if here.tried["silent-00"] > 3 else HANGS))
+    actions = [*(action(name) for name in names), action("later", 1)]
+    applied = carry_out(work, cluster, actions)
+    assert applied.failed == []
+    assert cluster.done == ["later", *names]
+    assert cluster.tried["silent-00"] == 4
+    assert {cluster.tried[name] for name in names[1:]} == {2}
+    assert {manner for name, manner in cluster.manners if name == "silent-00"} == {Manner.USUAL, Manner.ASKING}
+
+
+def test_what_gets_no_answer_in_time_fails_with_the_reason(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ANSWER_LIMIT", 0.0)
+    cluster = Cluster({"a": HANGS, "b": HANGS})
+    applied = carry_out(work, cluster, [action("a"), action("b"), action("c", 1)])
+    assert [entry.message for entry in applied.failed] == [HANGS, HANGS]
+    assert cluster.tried == {"a": 2, "b": 1, "c": 1}
+
+
+def test_where_it_is_to_be_gone_on_the_others_of_a_kind_are_tried_all_the_same(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A webhook can be meant for some of a kind only. If a whole batch gets no answer, no more are asked."""
+    monkeypatch.setattr(module, "_ANSWER_LIMIT", 0.0)
+    monkeypatch.setattr(module, "_BRIEF_BATCH", 4)
+    asked = [f"{number:02}" for number in range(20)]
+
+    def answer(name: str) -> Any:
+        return lambda here: "" if name == "02" and (name, Manner.BRIEF) in here.manners else HANGS
+
+    cluster = Cluster({name: answer(name) for name in asked})
+    applied = carry_out(work, cluster, [action(name) for name in asked], keep_going=True)
+    assert cluster.done == ["02"]
+    assert len(applied.failed) == 19
+    assert [name for name, manner in cluster.manners if manner is Manner.BRIEF] == asked[:8]
 
 
 # ── interruptions ───────────────────────────────────────────────────────────────────────────────────────────

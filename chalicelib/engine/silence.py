@@ -1,0 +1,147 @@
+"""Writes that get no answer in time, mostly for a webhook that hangs: why, and what is not sent meanwhile.
+
+A write may take as long as the lease's margin allows, and the server gives it up then without a word. A webhook may
+hang for longer (10 s unless its configuration says otherwise, 30 s at most) before the server names it. So what got
+no answer is asked once more as a dry run, which writes nothing, needs no lease, and may take that long:
+
+    write     |—— no answer ——|
+    dry run                   |———— webhook ————| failed calling webhook "guard.example.com"
+
+What was found out with one object goes for all of its kind: they are not sent until one of them is answered. Or each
+of many would take its time, and the server would be kept busy with them.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from typing import Any, NamedTuple
+
+from chalicelib.domain.errors import ClusterRefused, Told
+from chalicelib.domain.objects import ObjectKey, Resource
+from chalicelib.domain.plan import LedgerEntry
+
+#: How long a dry run may take: longer than the longest webhook, seconds.
+ASK_SECONDS = 35.0
+#: How long a write may take once some other one got no answer: time for most, and not to be had for all, seconds.
+BRIEF_SECONDS = 3.0
+#: A refusal that took longer is as bad as none, seconds. A webhook without a server behind it fails at once.
+SLOW_SECONDS = 2.0
+
+_NOT_CALLED = "failed calling webhook"
+_NO_DRY_RUN = "does not support dry run"
+_MARK = "unanswered"
+
+
+class Manner(enum.Enum):
+    """How an action deals with silence."""
+
+    #: What belongs to a kind that gets no answer is not sent.
+    USUAL = enum.auto()
+    #: It is asked by dry run whether there is an answer by now, and only then sent.
+    ASKING = enum.auto()
+    #: It is sent, for a short time, and not asked about: a webhook may be meant for others of its kind only.
+    BRIEF = enum.auto()
+
+
+class Write(NamedTuple):
+    """One write: what admission calls it, of which object, and the object's `resourceVersion` when it was looked at
+    before (`None`: it was not there, or that is not known)."""
+
+    verb: str
+    resource: Resource
+    key: ObjectKey
+    version: str | None
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """What the rules of a webhook tell apart, as far as it can be known: verb, kind and namespace."""
+        return self.verb, self.resource.group, self.resource.plural, self.key.namespace
+
+
+class Silence:
+    """Which writes get no answer, with the reason. Safe with threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str, str], ClusterRefused] = {}
+        self._lock = threading.Lock()
+
+    def begins(self, write: Write, why: ClusterRefused) -> None:
+        """A write got no answer."""
+        with self._lock:
+            self._known.setdefault(write.place, why)
+
+    def ends(self, write: Write) -> None:
+        """There are answers again."""
+        with self._lock:
+            self._known.pop(write.place, None)
+
+    def of(self, write: Write) -> ClusterRefused | None:
+        """Why a write is not to be sent, `None` if it is."""
+        with self._lock:
+            why = self._known.get(write.place)
+        return why and _because(why, "It was not sent, as another one of its kind got no answer in time. ")
+
+    def brief(self, write: Write) -> ClusterRefused | None:
+        """Where others get no answer: what to say of a write that gets none in `BRIEF_SECONDS` either."""
+        with self._lock:
+            why = next(iter(self._known.values()), None)
+        said = f"{write.verb} got no answer within {BRIEF_SECONDS:g} s. Others got none before. "
+        return why and _because(why, said)
+
+
+def unanswered(failed: LedgerEntry | ClusterRefused) -> bool:
+    """Whether it failed for want of an answer, mostly a webhook's: it may have one later."""
+    error: dict[str, Any] = failed.as_json() if isinstance(failed, ClusterRefused) else failed.error or {}
+    return _NOT_CALLED in failed.message or bool((error.get("details") or {}).get(_MARK))
+
+
+def understand(answer: ClusterRefused, write_seconds: float) -> ClusterRefused | None:
+    """What the answer to the dry run means for a write that got none; `None` if the next try will tell."""
+    if unanswered(answer):
+        return answer
+    if _NO_DRY_RUN in answer.message:
+        return _because(answer, f"It got no answer within {write_seconds:g} s. Why cannot be asked by dry run: ")
+    if answer.http_status >= 500 or answer.http_status in {401, 404, 409, 410, 429}:
+        return None  # it may be done by now, or the object be another one
+    return answer
+
+
+def too_slow(write: Write, write_seconds: float, asked_seconds: float) -> ClusterRefused:
+    """For a dry run that was answered, later than a write may be."""
+    return _made(
+        write,
+        f"{write.verb} got no answer within {write_seconds:g} s, which a write may take; a dry run of it took "
+        f"{asked_seconds:.0f} s. A webhook, or the server itself, is that slow: see to it, or let writes take longer "
+        "with a longer lease (`MAINSTAY_LEASE_SECONDS`).",
+    )
+
+
+def mute(write: Write, write_seconds: float) -> ClusterRefused:
+    """For a dry run without an answer, while the server answers reads."""
+    return _made(
+        write,
+        f"{write.verb} got no answer within {write_seconds:g} s, nor its dry run within {ASK_SECONDS:g} s, while "
+        "reads are answered. Webhooks that hang one after the other can be the cause.",
+    )
+
+
+def _made(write: Write, message: str) -> ClusterRefused:
+    key = write.key
+    path = write.resource.object_path(key.namespace, key.name)
+    error = ClusterRefused(message, http_status=504, reason="Timeout", request=f"{write.verb} {path}")
+    error.details[_MARK] = True
+    return error
+
+
+def _because(why: ClusterRefused, beginning: str) -> ClusterRefused:
+    error = ClusterRefused(
+        f"{beginning}{why.message}",
+        http_status=why.http_status,
+        reason=why.reason,
+        request=why.request,
+        causes=why.causes,
+        told=Told(f"{beginning}{why.told.message}", why.told.causes) if why.told else None,
+    )
+    error.details[_MARK] = True
+    return error
