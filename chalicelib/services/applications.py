@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.domain.application import Application, WorkloadHealth
 from chalicelib.domain.document import Document
-from chalicelib.domain.errors import ClusterError, Conflict, Invalid, MainstayError, NotFound, Problem
+from chalicelib.domain.errors import ClusterError, Conflict, Damaged, Invalid, MainstayError, NotFound, Problem
 from chalicelib.domain.ids import new_id, parse_id
 from chalicelib.domain.operation import OperationKind
 from chalicelib.planning.overlap import shared
@@ -21,6 +21,7 @@ from chalicelib.services.models.applications import (
     ApplicationChange,
     ApplicationPage,
     ApplicationRegistration,
+    ApplicationSummary,
     ApplicationView,
     DeletionQuery,
     StatusQuery,
@@ -159,18 +160,27 @@ class Applications:
         """Applications in the order they were registered."""
         begin = paging.after(query.next)
         names: dict[str, str] = {}
-        living = (
+        listed = (
             found
             for identifier in sorted(self._repository.applications.ids())
-            if (begin is None or identifier > begin)
-            and (found := self._repository.applications.get(identifier)).status != "deleted"
+            if (begin is None or identifier > begin) and (found := self._listed(identifier, names)) is not None
         )
-        page, following = paging.take(living, query.limit, lambda application: application.id)
-        for application in page:
-            if application.cluster not in names:
-                names[application.cluster] = self._clusters.name_of(application.cluster)
-        items = [views.application_summary(application, names[application.cluster]) for application in page]
-        return ApplicationPage(items=items, next=following)
+        page, following = paging.take(listed, query.limit, lambda application: application.id)
+        return ApplicationPage(items=page, next=following)
+
+    def _listed(self, identifier: str, names: dict[str, str]) -> ApplicationSummary | None:
+        """One as lists show it, `None` if it was deleted. `names`: the clusters' names that are known by now."""
+        try:
+            application = self._repository.applications.get(identifier)
+        except Damaged:
+            return views.damaged_application(identifier)  # it must not take the others along
+        except NotFound:
+            return None
+        if application.status == "deleted":
+            return None
+        if application.cluster not in names:
+            names[application.cluster] = self._clusters.name_of(application.cluster)
+        return views.application_summary(application, names[application.cluster])
 
     def update(self, asker: Asker, application: str, request: ApplicationChange) -> ApplicationView:
         """Change name, description, document or status; what the request does not say stays."""

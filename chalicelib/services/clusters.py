@@ -6,6 +6,7 @@ at first use: a machine that can use kubectl needs nothing more.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.application import ClusterRecord
@@ -128,11 +129,13 @@ class RegisteredClusters:
     def delete(self, asker: Asker, cluster: str) -> Gone:
         """Forget a cluster and its credentials; `Conflict` while applications are on it."""
         record = self.find(asker, cluster)
-        users = [
-            application.name
-            for application in self._repository.applications.list()
-            if application.cluster == record.id and application.status != "deleted"
-        ]
+        users = []
+        for identifier in self._repository.applications.ids():
+            with contextlib.suppress(NotFound):
+                # One that cannot be read may be on it: then it stays.
+                application = self._repository.applications.get(identifier)
+                if application.cluster == record.id and application.status != "deleted":
+                    users.append(application.name)
         if users:
             named = ", ".join(sorted(users)[:5])
             raise Conflict(f"Applications are on cluster {record.name} ({named}): delete them first.")

@@ -34,6 +34,21 @@ def application_summary(application: Application, cluster: str) -> ApplicationSu
     )
 
 
+def damaged_application(application: str) -> ApplicationSummary:
+    """An application whose document cannot be read: what its identifier tells."""
+    return ApplicationSummary(
+        id=application,
+        name=application,
+        description="",
+        current_version=None,
+        status="damaged",
+        owner="",
+        cluster="",
+        created_at=time_of(application),
+        updated_at=time_of(application),
+    )
+
+
 def application_view(application: Application, cluster: str, warnings: Sequence[str] = ()) -> ApplicationView:
     """An application. `cluster` is the cluster's name."""
     summary = application_summary(application, cluster)

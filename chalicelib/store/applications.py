@@ -47,11 +47,8 @@ class Applications:
         return [name for name in self._control.folders(layout.APPLICATIONS) if name.startswith("app-")]
 
     def list(self) -> Iterator[Application]:
-        """All of them, in the order of registration, deleted ones too; one request each."""
-        for identifier in self.ids():
-            found = self._documents.read(layout.application_document(identifier), Application)
-            if found is not None:
-                yield found.model
+        """All that can be read, in the order of registration, deleted ones too; one request each."""
+        yield from self._documents.each(map(layout.application_document, self.ids()), Application)
 
 
 class Notes:

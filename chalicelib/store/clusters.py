@@ -44,11 +44,8 @@ class Clusters:
         return self._documents.update(layout.cluster(cluster), ClusterRecord, change)
 
     def list(self) -> Iterator[ClusterRecord]:
-        """All of them, in the order of registration."""
-        for listed in self._control.list(layout.CLUSTERS):
-            found = self._documents.read(listed.key, ClusterRecord)
-            if found is not None:
-                yield found.model
+        """All that can be read, in the order of registration."""
+        yield from self._documents.each((listed.key for listed in self._control.list(layout.CLUSTERS)), ClusterRecord)
 
     def names_of_one(self, cluster: str) -> frozenset[str]:
         """The ids under which a cluster is registered: its own, and those of others that are the same cluster."""

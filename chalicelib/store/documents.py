@@ -9,10 +9,11 @@ whoever created it can always tell. Only after that is the caller's `applied` as
 
 from __future__ import annotations
 
+import logging
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -23,6 +24,8 @@ from pydantic import ValidationError
 from chalicelib.domain.errors import Damaged, NotFound, StorageUnavailable
 from chalicelib.domain.version import Stored
 from chalicelib.store.backend import Backend, Changed, Exists, Guard
+
+_log = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Stored)
 
@@ -73,6 +76,17 @@ class Documents:
             )
         except (ValueError, KeyError, TypeError, ValidationError) as error:
             raise Damaged(f"The document `{key}` cannot be read.", details={"key": key}) from error
+
+    def each(self, keys: Iterable[str], model: type[M]) -> Iterator[M]:
+        """The documents under these keys; one that is gone, or damaged, takes none of the others along."""
+        for key in keys:
+            try:
+                found = self.read(key, model)
+            except Damaged as error:
+                _log.warning("passed over: %s", error.message)
+                continue
+            if found is not None:
+                yield found.model
 
     def create(self, key: str, document: M) -> M:
         """Write a document that is not there yet, else `Exists`.

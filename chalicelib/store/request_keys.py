@@ -44,11 +44,10 @@ class RequestKeys:
         return self._keyring().open_secret(layout.request_key(key.id), key.sealed).decode()
 
     def list(self) -> Iterator[RequestKey]:
-        """All of them, in the order they were made."""
-        for listed in self._control.list(layout.REQUEST_KEYS):
-            found = self._documents.read(listed.key, RequestKey)
-            if found is not None:
-                yield found.model
+        """All that can be read, in the order they were made."""
+        yield from self._documents.each(
+            (listed.key for listed in self._control.list(layout.REQUEST_KEYS)), RequestKey
+        )
 
     def revoke(self, identifier: str, at: datetime, by: str) -> RequestKey:
         """From now on nothing that it signed is done. Revoking it again changes nothing."""

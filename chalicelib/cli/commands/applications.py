@@ -208,7 +208,7 @@ def status(session: Session, *, application: str | None, refresh: bool) -> None:
 
 def _all_statuses(session: Session, *, refresh: bool) -> None:
     applications = session.gateway.applications()["items"]
-    statuses = [(each, session.gateway.status(each["id"], refresh=refresh)) for each in applications]
+    statuses = [(each, _status_of(session, each, refresh=refresh)) for each in applications]
     answer = {"items": [{"application": each["id"], "name": each["name"], **found} for each, found in statuses]}
 
     def render() -> Any:
@@ -217,6 +217,12 @@ def _all_statuses(session: Session, *, refresh: bool) -> None:
         return statuses_table(statuses, session.now) if statuses else ["No application is registered yet."]
 
     session.screen.show(answer, render, ids=(f"{each['name']} {found.get('state', '')}" for each, found in statuses))
+
+
+def _status_of(session: Session, application: Json, *, refresh: bool) -> Json:
+    if application.get("status") == "damaged":
+        return {"id": application["id"], "state": "damaged"}
+    return session.gateway.status(application["id"], refresh=refresh)
 
 
 def _document(file: str, name: str | None) -> tuple[str, str]:

@@ -43,7 +43,7 @@ class ApplicationSummary(View):
     name: str
     description: str
     current_version: str | None = Field(description="What it was last restored to or backed up as.")
-    status: str = Field(description="`active`, `inactive`, `deleting` or `deleted`.")
+    status: str = Field(description="`active`, `inactive`, `deleting` or `deleted`; `damaged`: it cannot be read.")
     owner: str
     cluster: str = Field(description="The cluster's name.")
     created_at: datetime

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.domain.application import WorkloadHealth
-from chalicelib.domain.errors import ClusterNotConfigured, Conflict, Invalid, Malformed, NotFound
+from chalicelib.domain.errors import ClusterNotConfigured, Conflict, Damaged, Invalid, Malformed, NotFound
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.services.models.applications import (
     ApplicationChange,
@@ -16,6 +16,7 @@ from chalicelib.services.models.applications import (
 from chalicelib.services.models.restores import RestoreRequest
 from chalicelib.services.models.shapes import PageQuery
 from chalicelib.services.models.versions import BackupRequest, VersionChange, VersionQuery
+from chalicelib.store import layout
 from tests.unit.services.house import DOCUMENT, NOON, House, house
 
 
@@ -163,6 +164,27 @@ def test_what_was_deleted_shares_nothing(built: House) -> None:
     built.repository.applications.update(gone, lambda stored: stored.model_copy(update={"status": "deleted"}))
     request = ApplicationRegistration(name="shop", document=DOCUMENT)
     assert built.services.applications.register(built.asker, request).warnings == []
+
+
+def test_a_damaged_application_takes_none_of_the_others_along(built: House) -> None:
+    shop, sick = built.registered(), built.registered("sick")
+    key = layout.application_document(sick)
+    built.repository.control.delete(key)
+    built.repository.control.create(key, b'{"broken')
+    services = built.services
+    listed = services.applications.list(built.asker, PageQuery()).items
+    assert [(each.name, each.status) for each in listed] == [("shop", "active"), (sick, "damaged")]
+    assert services.applications.register(
+        built.asker, ApplicationRegistration(name="third", document=DOCUMENT)
+    ).warnings == [
+        "The document calls it shop; here it goes by the name third.",
+        "It shares shop with shop: restoring one may change the other.",
+    ]
+    assert services.versions.backup(built.asker, BackupRequest(id=shop)).application == shop
+    with pytest.raises(Damaged, match="cannot be read"):
+        services.applications.get(built.asker, sick)
+    with pytest.raises(Damaged, match="cannot be read"):  # it may be on it
+        services.clusters.delete(built.asker, "default")
 
 
 def test_a_change_leaves_alone_what_it_does_not_say(built: House) -> None:
