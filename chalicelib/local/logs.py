@@ -16,6 +16,8 @@ from chalicelib.domain.traces import places, story
 _log = logging.getLogger("mainstay")
 
 _LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+#: Of what a record carries beside its message.
+_ABOUT = ("application", "operation")
 _TIME = "%Y-%m-%dT%H:%M:%S%z"
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -26,6 +28,12 @@ class Formatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__(_LINE, _TIME)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        """With what it is about: the identifiers that JSON logs have as fields."""
+        about = [str(record.__dict__[name]) for name in _ABOUT if record.__dict__.get(name)]
+        said = super().formatMessage(record)
+        return f"{said} [{', '.join(about)}]" if about else said
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802  # logging's name
         """In place of a traceback with its words."""

@@ -23,6 +23,10 @@ from tests.harness.ports import answers
 #: Where LocalStack listens by custom; another port is taken if something listens there.
 PORT = 4566
 NAME = "mainstay-local"
+#: Seconds between two looks whether LocalStack lives.
+_LOOK = 2.0
+#: Seconds that the runner may take to stop when its queues are gone.
+_PATIENCE = 30.0
 MAINSTAY = Path(sys.executable).with_name("mainstay")
 
 
@@ -35,7 +39,7 @@ def main() -> int:
                 made = create(localstack.service("cloudformation"), NAME)
                 environment = environment_of(localstack, made, Path(folder))
                 _say(localstack, made, environment)
-                return _serve(environment)
+                return _serve(environment, localstack)
         except HarnessError as error:
             print(f"make local: {error}", file=sys.stderr)
             return 1
@@ -48,15 +52,30 @@ def environment_of(localstack: LocalStack, made: Made, folder: Path) -> dict[str
     return {**localstack.environment, **made.settings, "MAINSTAY_DATA": str(folder / "data")}
 
 
-def _serve(environment: Mapping[str, str]) -> int:
+def _serve(environment: Mapping[str, str], localstack: LocalStack) -> int:
     # In this process group, so that Ctrl-C in the terminal reaches it as well.
     runner = subprocess.Popen([MAINSTAY, "serve"], env={**os.environ, **environment})  # noqa: S603 - our own program
     while True:
         try:
-            return runner.wait()
+            return runner.wait(timeout=_LOOK)
+        except subprocess.TimeoutExpired:
+            if localstack.program.identity() is None:
+                print(
+                    "make local: LocalStack has ended, and with it all that was in it. Start anew.", file=sys.stderr
+                )
+                _end(runner)
+                return 1
         except KeyboardInterrupt:
             # It stops in order, and LocalStack has to be there until it has. To stop twice is harmless.
             runner.send_signal(signal.SIGTERM)
+
+
+def _end(runner: subprocess.Popen[bytes]) -> None:
+    runner.send_signal(signal.SIGTERM)
+    try:
+        runner.wait(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        runner.kill()
 
 
 def _say(localstack: LocalStack, made: Made, environment: Mapping[str, str]) -> None:

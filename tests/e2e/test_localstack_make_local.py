@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -75,3 +76,14 @@ def test_it_says_how_to_use_it_answers_and_leaves_nothing_behind(
     assert not answers(int(localstack))
     assert not answers(int(url.rpartition(":")[2]))
     assert list(tmp_path.glob("mainstay-local-*")) == []
+
+
+def test_it_ends_and_says_so_when_localstack_does(
+    started: tuple[subprocess.Popen[bytes], Path], tmp_path: Path
+) -> None:
+    process, log = started
+    found(r"Mainstay listens on (http://\S+)", log, process)
+    (written,) = tmp_path.glob("mainstay-local-*/run/localstack.json")
+    os.kill(json.loads(written.read_text())["pid"], signal.SIGKILL)
+    assert process.wait(60) == 1, log.read_text()
+    assert "LocalStack has ended, and with it all that was in it" in log.read_text()

@@ -29,6 +29,15 @@ def log() -> tuple[logging.Logger, io.StringIO]:
     return logger, written
 
 
+def test_a_line_ends_with_what_it_is_about(log: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, written = log
+    logger.warning("step %s failed", "apply", extra={"operation": "op-1", "application": "app-1", "other": "x"})
+    logger.warning("nothing in particular")
+    first, second = written.getvalue().splitlines()
+    assert first.endswith("step apply failed [app-1, op-1]")
+    assert second.endswith("nothing in particular")
+
+
 def test_an_exception_is_told_by_type_and_places(log: tuple[logging.Logger, io.StringIO]) -> None:
     logger, written = log
     try:
