@@ -100,12 +100,12 @@ def plan(
 
     made = session.gateway.plan(operation["id"])
     _show_plan(session, made, operation["id"], target, found["name"], everything=everything)
-    if writes(made):
+    blocked = bool(made.get("blockers"))
+    if writes(made) and not blocked:
         session.screen.hint(
             session.named(f"Apply exactly this: {{program}} restore {found['name']} --plan {operation['id']}")
         )
-        return Exit.DIFFERS if exit_code else Exit.OK
-    return Exit.OK
+    return Exit.DIFFERS if exit_code and (blocked or writes(made)) else Exit.OK
 
 
 @command(

@@ -394,6 +394,17 @@ def test_a_blocked_plan_is_not_even_asked_about(mainstay: Mainstay, service: Fak
     assert len(_sent(service, "PUT", "/version/restoreVersion")) == 1
 
 
+def test_nobody_is_told_to_apply_a_blocked_plan_or_that_there_is_nothing_to_do(
+    mainstay: Mainstay, service: FakeService
+) -> None:
+    for plan in (fake.plan(), fake.plan(**fake.EMPTY_PLAN)):
+        service.plan = {**plan, "blockers": ["The namespace shop is being deleted."]}
+        said = mainstay("plan", "shop", "--exit-code")
+        assert said.code == Exit.DIFFERS
+        assert "Apply exactly this" not in said.err
+        assert "Nothing to do" not in said.out
+
+
 @pytest.mark.usefixtures("terminal")
 def test_an_empty_plan_is_not_applied(mainstay: Mainstay, service: FakeService) -> None:
     service.plan = fake.plan(**fake.EMPTY_PLAN)
@@ -409,6 +420,30 @@ def test_a_plan_that_cannot_be_made_is_an_error(mainstay: Mainstay, service: Fak
     said = mainstay("plan", "shop")
     assert said.code == Exit.UNREACHABLE
     assert said.err.startswith("error: The API server does not answer.\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["restore", "shop", "", "--yes"],
+        ["restore", "shop", "--plan", "", "--yes"],
+        ["restore", "shop", "--namespace", "", "--yes"],
+        ["restore", "shop", "--to-cluster", " ", "--yes"],
+        ["restore", "", "--yes"],
+        ["plan", "shop", ""],
+        ["plan", "shop", "-n", ""],
+        ["forget", "", "--yes"],
+        ["undo", "", "--yes"],
+        ["diff", "shop", ""],
+    ],
+)
+def test_a_variable_that_is_not_set_is_not_taken_for_a_word_that_was_left_out(
+    mainstay: Mainstay, service: FakeService, line: list[str]
+) -> None:
+    said = mainstay(*line)
+    assert said.code == Exit.USAGE
+    assert "Is a variable not set?" in said.err
+    assert service.calls == []
 
 
 def test_undo_takes_an_operation_or_the_newest_restore_of_an_application(
