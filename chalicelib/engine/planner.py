@@ -245,15 +245,23 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
 
 def _shared(wanted: Wanted, target: Target, live: _Live, document: Document) -> Shared:
     """What others may use too: what was pulled in, namespaces of which only a part is selected, and at a destination
-    all that belongs to the whole cluster."""
+    all that is outside of the namespaces that are restored."""
     into = set(target.destination.names.values())
-    theirs = wanted.cluster_wide - {key for key in wanted.renamed if _given_to(live.content(key), into)}
+    theirs = wanted.outside - {key for key in wanted.doubled if _given_to(live.content(key), into)}
     asked = target.shared and not target.destination.beside
     reasons = {**wanted.pulled(), **(_part_of(wanted, document) if target.keys is None else {})}
     inside = None
     if target.destination.elsewhere and target.keys is None:
         inside = frozenset(Selection(document.spec.state.objects).namespaces)
-    return Shared(reasons, asked, tuple(live.shared_gaps), theirs, beside=target.destination.beside, inside=inside)
+    return Shared(
+        reasons,
+        asked,
+        tuple(live.shared_gaps),
+        outside=theirs,
+        doubled=wanted.doubled,
+        beside=target.destination.beside,
+        inside=inside,
+    )
 
 
 def _part_of(wanted: Wanted, document: Document) -> dict[ObjectKey, str]:
@@ -290,7 +298,7 @@ def _read_selection(ground: Ground, document: Document, wanted: Wanted) -> _Live
     kept = _Differing(wanted)
     selection = Selection(document.spec.state.objects)
     reading = read(ground.session, selection, kept, pause=ground.pause, progress=ground.progress)
-    pulled = wanted.pulled().keys() | wanted.cluster_wide
+    pulled = wanted.pulled().keys() | wanted.outside
     gaps = add_pulled(ground.session, reading, pulled, kept, ground.pause) if pulled else []
     if selection.by_labels:
         held = (row.key for row in wanted.index if row.key not in pulled)

@@ -49,14 +49,16 @@ def add_pulled(
     visitor: Visitor,
     pause: Callable[[], None],
 ) -> list[Gap]:
-    """Add the rows of what was pulled in, kind by kind, and tell which kinds may not be read."""
+    """Add the rows of what was pulled in, kind by kind, and tell which kinds may not be read, and in which namespace:
+    who may not read those of others may read the own."""
     gaps = []
-    kinds: dict[tuple[str, str], list[ObjectKey]] = {}
+    places: dict[tuple[str, str, str], list[ObjectKey]] = {}
     for key in pulled:
-        kinds.setdefault(key[:2], []).append(key)
-    for (group, kind), keys in sorted(kinds.items()):
+        places.setdefault(key[:3], []).append(key)
+    for (group, kind, namespace), keys in sorted(places.items()):
         try:
             add_strayed(session, reading, keys, visitor, pause)
         except ClusterRefused as error:
-            gaps.append(Gap(group=group, kind=kind, status=error.http_status, message=error.public().message))
+            status, message = error.http_status, error.public().message
+            gaps.append(Gap(group=group, kind=kind, namespace=namespace, status=status, message=message))
     return gaps

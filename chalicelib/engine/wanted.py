@@ -34,12 +34,10 @@ class Wanted:
         self.manifest: Manifest | None = None
         self.index = CompactIndex()
         self.carrier = carrier if carrier is not None and not carrier.idle else None
-        #: What belongs to the whole cluster, as a destination has it: to be asked for by name.
-        self.cluster_wide: frozenset[ObjectKey] = frozenset()
-        #: Of that, what was given a name of its own beside the original's.
-        self.renamed: frozenset[ObjectKey] = frozenset()
-        #: New names that do not follow from the namespaces', by the old key.
-        self._called: dict[ObjectKey, ObjectKey] = {}
+        #: What is not in the namespaces that are restored, as a destination has it: to be asked for by name.
+        self.outside: frozenset[ObjectKey] = frozenset()
+        #: Of that, the bindings that were given a name of their own beside the original's.
+        self.doubled: frozenset[ObjectKey] = frozenset()
         if version:
             self.manifest = repository.versions(application).get(version)
             self._objects = repository.objects(self.manifest)
@@ -57,13 +55,13 @@ class Wanted:
         return self.carrier.destination.gaps(gaps) if self.carrier else gaps
 
     def pulled(self) -> dict[ObjectKey, str]:
-        """What the version pulled in, with the reasons."""
+        """What the version pulled in, with the reasons. At a destination, what goes there by its own name: where
+        there is a second one, the first is the original's."""
         pulled = {each.key: each.reason for each in self.manifest.pulled} if self.manifest else {}
         if self.carrier is None:
             return pulled
-        carrier = self.carrier
-        # Under another name it is another object: the one of the old name may well be there, and is not meant.
-        return {self._called.get(key, carrier.moved(key)): why for key, why in pulled.items() if carrier.takes(key)}
+        moved = {self.carrier.moved(key): why for key, why in pulled.items() if self.carrier.takes(key)}
+        return {key: why for key, why in moved.items() if key in self.index}
 
     def withheld(self) -> list[Pulled]:
         """The Secrets of others that the version refers to and does not hold."""
@@ -98,7 +96,7 @@ class Wanted:
     def _carry(self, carrier: Carrier) -> None:
         """The index as it is at the destination. Only what may change on its way is read."""
         index = CompactIndex()
-        cluster_wide, renamed = set[ObjectKey](), set[ObjectKey]()
+        outside, doubled = set[ObjectKey](), set[ObjectKey]()
         for _, rows in groupby(self.index, key=lambda row: row.key[:2]):
             kind: dict[ObjectKey, IndexRow] = {}
             for was, row in self._carried(carrier, rows):
@@ -106,16 +104,14 @@ class Wanted:
                     carrier.problems.setdefault(f"Two objects of the version would be called {row.key}.", row.key)
                     continue
                 kind[row.key] = row
-                if row.key != carrier.moved(was):
-                    self._called[was] = row.key
-                if not row.key.namespace and not carrier.is_named(row.key):
-                    cluster_wide.add(row.key)
-                    renamed |= {row.key} if was.name != row.key.name else set()
+                if carrier.is_others(was):
+                    outside.add(row.key)
+                    doubled |= {row.key} if was.name != row.key.name else set()
             for key in sorted(kind):
                 index.append(kind[key])
         self.index = index
         if carrier.destination.elsewhere:
-            self.cluster_wide, self.renamed = frozenset(cluster_wide), frozenset(renamed)
+            self.outside, self.doubled = frozenset(outside), frozenset(doubled)
 
     def _carried(self, carrier: Carrier, rows: Iterator[IndexRow]) -> Iterator[tuple[ObjectKey, IndexRow]]:
         taken = (row for row in rows if carrier.takes(row.key))
@@ -125,5 +121,7 @@ class Wanted:
                 if not carrier.concerns(row.key):
                     yield row.key, row
             for key, body in self._objects.read_objects([row for row in batch if carrier.concerns(row.key)]):
+                if not carrier.concerned(body):
+                    continue
                 there = carrier.carry(body)
                 yield key, found[key]._replace(key=key_of(there), digest=digest(there))

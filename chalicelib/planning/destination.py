@@ -18,6 +18,7 @@ from chalicelib.planning.suspend import FROM_SOURCES, KINDS
 
 NAMESPACE = ("", "Namespace")
 BINDING = ("rbac.authorization.k8s.io", "ClusterRoleBinding")
+BINDING_INSIDE = ("rbac.authorization.k8s.io", "RoleBinding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,11 @@ class Destination:
     def takes(self, namespace: str) -> bool:
         """Whether what is in a namespace is restored: beside the original only what goes into another one."""
         return not self.beside or namespace in self.names
+
+    def may_double(self, key: ObjectKey) -> bool:
+        """Whether a binding is made a second time for accounts of the copy, if it names any of the original's: beside
+        the original, those of the whole cluster and of namespaces that are not restored."""
+        return self.beside and (key[:2] == BINDING or (key[:2] == BINDING_INSIDE and not self.takes(key.namespace)))
 
     def document(self, document: Document) -> Document:
         """The document as it holds there: its namespaces by their new names. What it says of the whole cluster is no

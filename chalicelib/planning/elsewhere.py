@@ -18,13 +18,16 @@ from typing import Any
 
 from chalicelib.domain.objects import Body, ObjectKey, key_of
 from chalicelib.planning import deployers, deploying, mentions, namespaces, services, suspend
-from chalicelib.planning.destination import BINDING, NAMESPACE, Destination
+from chalicelib.planning.destination import NAMESPACE, Destination
 from chalicelib.planning.mentions import Mention
 from chalicelib.planning.pod_specs import POD_SPECS, pod_spec_of
+from chalicelib.planning.references import accounts_named
 from chalicelib.planning.rewrite import Rewrites
 from chalicelib.planning.sayings import named
 from chalicelib.planning.versions import CannotConvert, convert
 
+#: Characters of the longest name.
+_LONGEST_NAME = 253
 _VOLUME = ("", "PersistentVolume")
 _CLAIM = ("", "PersistentVolumeClaim")
 _CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
@@ -80,19 +83,28 @@ class Carrier:
         return not (changes or self.versions or self.unspoken)
 
     def takes(self, key: ObjectKey) -> bool:
-        """Whether an object of the version is restored there at all."""
-        if not self.destination.elsewhere:
+        """Whether an object of the version is restored there at all; of some what they hold decides (`concerned`)."""
+        there = self.destination
+        if not there.elsewhere:
             return True
         namespace = key.name if key[:2] == NAMESPACE else key.namespace
-        return key[:2] != _VOLUME and (not namespace or self.destination.takes(namespace))
+        return key[:2] != _VOLUME and (not namespace or there.takes(namespace) or there.may_double(key))
+
+    def concerned(self, body: Body) -> bool:
+        """Whether an object that it takes has to do with what is restored: a binding of a namespace that stays only
+        if it names accounts of one that does not."""
+        key, there = key_of(body), self.destination
+        if not key.namespace or not there.may_double(key):
+            return True
+        return any(account.namespace in there.names for account in accounts_named(body))
+
+    def is_others(self, key: ObjectKey) -> bool:
+        """Whether an object of the version is outside of the namespaces that are restored: others live there."""
+        return not self.destination.takes(key.namespace) if key.namespace else key[:2] != NAMESPACE
 
     def moved(self, key: ObjectKey) -> ObjectKey:
         """What an object is called there, but for bindings that are given a name of their own."""
         return namespaces.moved_key(key, self.destination.names)
-
-    def is_named(self, key: ObjectKey) -> bool:
-        """Whether it is one of the namespaces themselves."""
-        return key[:2] == NAMESPACE
 
     def concerns(self, key: ObjectKey) -> bool:
         """Whether an object may be changed on its way: it has to be read in full."""
@@ -144,10 +156,8 @@ class Carrier:
         """The object by the names of its new place."""
         there, subjects = self.destination, _subjects_of(body)
         body = namespaces.move(body, there.names)
-        if there.beside and was[:2] == BINDING and _subjects_of(body) != subjects:
-            body["metadata"]["name"] = self._name_beside(was.name, body)
-            # By its labels it would belong to the original: to its selection, and to who deploys it.
-            body["metadata"].pop("labels", None)
+        if there.may_double(was):
+            self._double(was, body, subjects)
         if key_of(body) != was:
             application = deployers.forget(body)
             if application and there.beside:
@@ -170,17 +180,17 @@ class Carrier:
                 sentence = f"{was} cannot be converted to {version}, which the cluster serves: {error}."
                 self.problems.setdefault(sentence, key_of(body))
 
-    def _name_beside(self, name: str, body: Body) -> str:
-        """A second binding beside the original's: what it grants is granted to the copy too, and the original's stays
-        as it is."""
-        into = sorted(
-            {
-                str(subject.get("namespace"))
-                for subject in body.get("subjects") or ()
-                if subject.get("namespace") in self.destination.names.values()
-            }
-        ) or sorted(self.destination.names.values())
-        return f"{name}-{into[0]}"[:253]
+    def _double(self, was: ObjectKey, body: Body, subjects: list[Any]) -> None:
+        """A second binding beside the original's: what it grants is granted to the copy too, and to nobody else
+        again. The original's stays as it is."""
+        moved = [now for now, before in zip(_subjects_of(body), subjects, strict=True) if now != before]
+        if not moved:
+            return
+        body["subjects"] = moved
+        into = min({account.namespace for account in accounts_named(body)})
+        body["metadata"]["name"] = f"{was.name[: _LONGEST_NAME - len(into) - 1]}-{into}"
+        # By its labels it would belong to the original: to its selection, and to who deploys it.
+        body["metadata"].pop("labels", None)
 
     def _let_go(self, was: ObjectKey, body: Body) -> None:
         """What belongs to the old place: addresses, ports and volumes."""

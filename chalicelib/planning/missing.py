@@ -11,8 +11,9 @@ from chalicelib.planning import budgets, effects
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.draft import Draft
 from chalicelib.planning.join import LiveRow
-from chalicelib.planning.shared import REACHES
+from chalicelib.planning.shared import NOWHERE, REACHES
 
+_NAMESPACE = ("", "Namespace")
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _VOLUME = ("", "PersistentVolume")
 _CLAIM = ("", "PersistentVolumeClaim")
@@ -34,6 +35,8 @@ def plan_missing(draft: Draft) -> None:
             draft.leave(key, "unread", "It is not known whether it is there: this kind could not be read.")
         elif draft.shared.reaches(key):
             draft.leave(key, REACHES, "It would have a say in the original too, which lives in this cluster.")
+        elif key in draft.shared.doubled and not _has_a_place(draft, key):
+            draft.leave(key, NOWHERE, "Its namespace is not restored, and is not there.")
         elif draft.context.resources and draft.context.resource_of(key) is None and key.group not in arriving:
             draft.leave(key, "not-served", "The cluster does not serve this kind.")
         elif key in seen and _volume_went(seen[key]):
@@ -89,6 +92,10 @@ def _in_a_gap(key: ObjectKey, gaps: Sequence[Gap]) -> bool:
         gap.group == key.group and gap.kind in {"*", key.kind} and gap.namespace in {"", key.namespace}
         for gap in gaps
     )
+
+
+def _has_a_place(draft: Draft, key: ObjectKey) -> bool:
+    return not key.namespace or draft.exists(ObjectKey(*_NAMESPACE, "", key.namespace))
 
 
 def _volume_went(body: Body) -> bool:

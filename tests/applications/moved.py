@@ -13,6 +13,7 @@ from tests.applications.judge import Body, Snapshot, key_of
 #: Members that hold the name of a namespace or a list of such names, wherever they are.
 _NAMES = ("namespace", "namespaces", "matchNames")
 _NAME_LABEL = "kubernetes.io/metadata.name"
+_BINDINGS = frozenset({"ClusterRoleBinding", "RoleBinding"})
 #: The certificates of one cluster, and its API server's own Service.
 _OF_ONE_CLUSTER = {
     ("ConfigMap", "kube-root-ca.crt"),
@@ -23,16 +24,17 @@ _OF_ONE_CLUSTER = {
 
 def to_namespaces(whole: Snapshot, own: set[str], names: Mapping[str, str]) -> Snapshot:
     """What there has to be more, once what is in namespaces was restored into others beside the original: its objects
-    by their new names, and for each binding of the whole cluster that gives to its accounts, another one for the
-    new ones. `own`: keys of the application's objects."""
+    by their new names, and for each binding outside of them that gives to its accounts, another one for the new ones
+    alone. `own`: keys of the application's objects."""
     found = {}
     for key in own:
         body = copy.deepcopy(whole[key])
         metadata, kind = body["metadata"], body["kind"]
         if kind == "Namespace" and metadata["name"] in names:
             metadata["name"] = names[metadata["name"]]
-        elif kind == "ClusterRoleBinding" and (into := _given_to(body, names)):
-            metadata["name"] = f"{metadata['name']}-{min(into)}"
+        elif kind in _BINDINGS and metadata.get("namespace") not in names and (given := _given_to(body, names)):
+            body["subjects"] = given
+            metadata["name"] = f"{metadata['name']}-{min(names[subject['namespace']] for subject in given)}"
             metadata.pop("labels", None)  # by them it would be the original's
         elif metadata.get("namespace") not in names:
             continue
@@ -43,9 +45,8 @@ def to_namespaces(whole: Snapshot, own: set[str], names: Mapping[str, str]) -> S
     return found
 
 
-def _given_to(binding: Body, names: Mapping[str, str]) -> list[str]:
-    subjects = binding.get("subjects") or ()
-    return [names[subject["namespace"]] for subject in subjects if subject.get("namespace") in names]
+def _given_to(binding: Body, names: Mapping[str, str]) -> list[Body]:
+    return [subject for subject in binding.get("subjects") or () if subject.get("namespace") in names]
 
 
 def _moved(value: Any, names: Mapping[str, str], member: str = "") -> Any:

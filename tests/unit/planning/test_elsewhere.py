@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.document.restore import Rewrite
-from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.objects import ObjectKey, key_of
 from chalicelib.domain.version import Gap
 from chalicelib.language.loader import load
 from chalicelib.planning.destination import HERE, Destination
@@ -323,6 +323,55 @@ def test_a_second_binding_has_no_labels_by_which_it_would_be_the_originals() -> 
     labelled = {**BINDING, "metadata": {"name": "reader", "labels": {"of": "shop"}}}
     assert "labels" not in carrier(BESIDE).carry(copy_of(labelled))["metadata"]
     assert carrier(BOTH).carry(copy_of(labelled))["metadata"]["labels"] == {"of": "shop"}
+
+
+def inside(*subjects: tuple[str, str], namespace: str = "infra") -> dict[str, Any]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "reader", "namespace": namespace, "labels": {"of": "shop"}},
+        "subjects": [{"kind": "ServiceAccount", "namespace": at, "name": name} for at, name in subjects],
+    }
+
+
+def test_a_binding_of_a_namespace_that_stays_is_made_there_a_second_time_for_accounts_of_the_copy() -> None:
+    binding, one = inside(("shop", "web"), ("infra", "agent"), ("shop", "job")), carrier(BESIDE)
+    assert one.takes(key_of(binding))
+    assert one.concerned(binding)
+    assert one.is_others(key_of(binding))
+    made = one.carry(copy_of(binding))
+    assert made["metadata"] == {"name": "reader-copy", "namespace": "infra"}
+    assert [(each["namespace"], each["name"]) for each in made["subjects"]] == [("copy", "web"), ("copy", "job")]
+
+
+def test_a_binding_of_a_namespace_that_stays_is_left_out_where_it_grants_nothing_to_the_copy() -> None:
+    assert not carrier(BESIDE).concerned(inside(("infra", "web")))
+    every = {**inside(), "subjects": [{"kind": "Group", "name": "system:serviceaccounts"}]}
+    assert not carrier(BESIDE).concerned(every)
+    group = {**inside(), "subjects": [{"kind": "Group", "name": "system:serviceaccounts:shop"}]}
+    assert carrier(BESIDE).concerned(group)
+
+
+def test_a_binding_goes_by_its_own_name_in_a_namespace_that_is_restored_and_on_another_cluster() -> None:
+    own, others = inside(("shop", "web"), namespace="shop"), inside(("shop", "web"), ("infra", "agent"))
+    assert carrier(BESIDE).carry(copy_of(own))["metadata"]["name"] == "reader"
+    far = carrier(BOTH).carry(copy_of(others))
+    assert far["metadata"] == others["metadata"]
+    assert [each["namespace"] for each in far["subjects"]] == ["copy", "infra"]
+    assert not carrier(BOTH).is_others(key_of(others))
+
+
+def test_a_second_binding_grants_nothing_to_others_again() -> None:
+    both = copy_of(BINDING)
+    both["subjects"] += [{"kind": "User", "name": "jane"}, {"kind": "Group", "name": "system:serviceaccounts:shop"}]
+    subjects = carrier(BESIDE).carry(both)["subjects"]
+    assert [each["name"] for each in subjects] == ["web", "system:serviceaccounts:copy"]
+
+
+def test_the_name_of_a_second_binding_is_no_longer_than_names_may_be() -> None:
+    long = {**copy_of(BINDING), "metadata": {"name": "r" * 253}}
+    name = carrier(BESIDE).carry(long)["metadata"]["name"]
+    assert (len(name), name[-6:]) == (253, "r-copy")
 
 
 def test_a_binding_of_others_accounts_keeps_its_name() -> None:

@@ -529,8 +529,22 @@ def test_what_is_missing_and_would_have_a_say_in_the_original_is_not_made_beside
     kind: str, beside: bool, verb: Verb
 ) -> None:
     missing = make(kind, "one")
-    there = Shared(cluster_wide=frozenset({key_of(missing)}), beside=beside)
+    there = Shared(outside=frozenset({key_of(missing)}), beside=beside)
     plan = World([missing], []).plan(shared=there)
     assert one(plan).verb is verb
     assert ("Not made beside the original" in " ".join(plan.warnings)) is beside
     assert plan.empty is beside
+
+
+def test_a_binding_for_accounts_of_a_copy_is_made_with_its_reason_if_its_namespace_is_there() -> None:
+    binding = make("RoleBinding", "reader-copy")
+    there = Shared(doubled=frozenset({key_of(binding)}), beside=True)
+    made = World([binding, make("Namespace", "shop", namespace="")], []).plan(shared=there)
+    action = next(action for action in made.actions if action.object.kind == "RoleBinding")
+    assert (action.verb, action.message) == (
+        Verb.CREATE,
+        "It grants to accounts of the copy what the original's have.",
+    )
+    left = World([binding], []).plan(shared=there)
+    assert (one(left).verb, one(left).reason) == (Verb.SKIP, "no-namespace")
+    assert "Not granted to accounts of the copy" in " ".join(left.warnings)
