@@ -32,12 +32,9 @@ _WARNINGS = {
     "Ask for `shared` to have it changed.",
     REACHES: "Not made beside the original, in which they would have a say too: {objects}. "
     "Who wants them for the copy gives them names and selectors of their own.",
-<<<<<<< HEAD
     NOWHERE: "Not granted to accounts of the copy, as the namespace that it is in is not there: {objects}.",
-=======
     NOT_KEPT: "The cluster drops fields that the version has (they are of another release, or switched off there): "
     "{objects}. Each says which.",
->>>>>>> origin/main
     "volume-gone": "Not restored because its storage is gone: {objects}.",
     Reason.FINISHED.value: "Not run again because it has finished since: {objects}.",
     Reason.EXCLUDED.value: "Left as it is because a label keeps it out: {objects}.",
