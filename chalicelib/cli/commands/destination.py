@@ -47,6 +47,10 @@ def destination(
     namespace: tuple[str, ...], to_cluster: str | None, storage_class: tuple[str, ...], *, suspend: bool | None
 ) -> Json:
     """What the options say, as members of a request. `UsageError` for a value of another form."""
+    for option, values in (("--namespace", namespace), ("--to-cluster", () if to_cluster is None else (to_cluster,))):
+        if any(not each.strip() for each in values):
+            # To take it for "left out" would restore the original.
+            raise click.UsageError(f"{option} is empty. Is a variable not set?")
     single = [each for each in namespace if "=" not in each]
     if single and len(namespace) > 1:
         raise click.UsageError("With several namespaces, say of each --namespace OLD=NEW.")

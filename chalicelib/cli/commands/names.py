@@ -15,11 +15,22 @@ _Items = Callable[[Gateway, click.Context], list[CompletionItem]]
 
 
 class Name(click.ParamType[str]):
-    """A name that the service can complete. Completion keeps silent when the service does not answer."""
+    """A name that the service can complete. Completion keeps silent when the service does not answer.
+
+    Empty text is none: it is a script's variable that was not set, and to take it for "left out" would roll an
+    application back that was to be looked at, or copied.
+    """
 
     def __init__(self, name: str, items: _Items) -> None:
         self.name = name
         self._items = items
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it was typed."""
+        text = str(value)
+        if not text.strip():
+            self.fail("it is empty. Is a variable not set?", param, ctx)
+        return text
 
     def shell_complete(
         self,

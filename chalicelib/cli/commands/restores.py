@@ -91,9 +91,9 @@ def plan(
     exit_code: bool,
 ) -> Exit:
     """What a restore would do now: object by object, field by field. VERSION: the newest good one if left out."""
+    there = destination(namespace, to_cluster, storage_class, suspend=suspend)
     found = find_application(session.gateway, application)
     target = _target(session, found, version)
-    there = destination(namespace, to_cluster, storage_class, suspend=suspend)
     wishes = _body(mode=mode, only=only, consent=consent, shared=shared, **there)
     operation = _planned(session, target["id"], wishes)
     from chalicelib.cli.rendering.plans import writes

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chalicelib.cli.command import command
+from chalicelib.cli.commands.names import APPLICATION
 from chalicelib.cli.exits import Exit, exit_of_operation
 from chalicelib.cli.failure import Failure
 from chalicelib.cli.following import follow
@@ -23,7 +24,9 @@ from chalicelib.cli.session import Session
 if TYPE_CHECKING:
     from chalicelib.store.repository import Repository
 
-_APPLICATION = click.option("--app", "application", metavar="APP", help="Only this one: its name or id.")
+_APPLICATION = click.option(
+    "--app", "application", metavar="APP", type=APPLICATION, help="Only this one: its name or id."
+)
 
 
 @command(

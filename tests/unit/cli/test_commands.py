@@ -443,7 +443,7 @@ def test_a_variable_that_is_not_set_is_not_taken_for_a_word_that_was_left_out(
     said = mainstay(*line)
     assert said.code == Exit.USAGE
     assert "Is a variable not set?" in said.err
-    assert service.calls == []
+    assert service.asked == []
 
 
 def test_undo_takes_an_operation_or_the_newest_restore_of_an_application(
