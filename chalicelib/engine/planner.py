@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -19,7 +18,6 @@ import orjson
 from chalicelib.cluster.listing import Listing
 from chalicelib.domain.document import Document
 from chalicelib.domain.document.restore import Rewrite
-from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Plan
 from chalicelib.domain.version import Gap, IndexRow
@@ -27,11 +25,11 @@ from chalicelib.engine import closure, original
 from chalicelib.engine.carrying import elsewhere_blockers, place_of, wanted_of
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.dependents import Attached, RowsOnly, live_row, owners_of
+from chalicelib.engine.dry_run import DryRun
 from chalicelib.engine.gates import with_gates
 from chalicelib.engine.held import Held
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.neighbours import neighbours
-from chalicelib.engine.owners import Owners
 from chalicelib.engine.reading import Row, read
 from chalicelib.engine.stale import rests_on
 from chalicelib.engine.strayed import add_pulled, add_strayed
@@ -39,13 +37,10 @@ from chalicelib.engine.volumes import Volumes
 from chalicelib.engine.wanted import Wanted
 from chalicelib.engine.work import Work
 from chalicelib.language.loader import load
-from chalicelib.planning import creation, ownership
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.context import PlanContext, autoscaled_by
 from chalicelib.planning.destination import HERE, Destination
-from chalicelib.planning.draft import Question
-from chalicelib.planning.immutable import Refusal, understand
-from chalicelib.planning.normalise import copy_of, digest, normalise
+from chalicelib.planning.normalise import digest, normalise
 from chalicelib.planning.only import Only
 from chalicelib.planning.plan import make_plan
 from chalicelib.planning.references import accounts_named
@@ -56,10 +51,7 @@ from chalicelib.store.repository import Repository
 
 #: Bytes of live content that are kept (compressed) while reading; what does not fit is read again one by one.
 _MOST_KEPT = 64 * 1024 * 1024
-#: Dry runs under way at once.
-_QUESTIONS_AT_ONCE = 16
-#: Times a question is asked whose object is written to by a controller just then.
-_MOST_LOOKS = 5
+_NAMESPACE = ("", "Namespace")
 _AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
 
 
@@ -221,7 +213,7 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
         consent=target.consent,
         only=only,
         gaps=(*live.gaps, *version_gaps),
-        ask_server=_DryRun(live) if ask_server else None,
+        ask_server=DryRun(live) if ask_server else None,
         attached=Attached(session, lambda: _owned(ground, target, live)),
         shared=_shared(wanted, target, live, document),
         rules=rules.after,
@@ -250,14 +242,16 @@ def _shared(wanted: Wanted, target: Target, live: _Live, document: Document) -> 
     theirs = wanted.outside - {key for key in wanted.doubled if _given_to(live.content(key), into)}
     asked = target.shared and not target.destination.beside
     reasons = {**wanted.pulled(), **(_part_of(wanted, document) if target.keys is None else {})}
-    inside = None
+    inside, prepared = None, frozenset[ObjectKey]()
     if target.destination.elsewhere and target.keys is None:
         inside = frozenset(Selection(document.spec.state.objects).namespaces)
+        prepared = frozenset(row.key for row in live.rows if row.key[:2] == _NAMESPACE and row.key.name in inside)
     return Shared(
         reasons,
         asked,
         tuple(live.shared_gaps),
         outside=theirs,
+        prepared=prepared,
         doubled=wanted.doubled,
         beside=target.destination.beside,
         inside=inside,
@@ -385,38 +379,3 @@ class _Exists:
         with self._lock:
             self._known[key] = there
         return there
-
-
-class _DryRun:
-    """Asks the server by dry run whether updates are possible, and what they would come to."""
-
-    def __init__(self, live: _Live) -> None:
-        self._live = live
-        self._session = live.session
-        self._owners = Owners(live.session)
-
-    def __call__(self, questions: Sequence[Question]) -> Iterator[Body | Refusal | None]:
-        """The answers, in the order of the questions."""
-        with ThreadPoolExecutor(_QUESTIONS_AT_ONCE, thread_name_prefix="dry-run") as pool:
-            yield from pool.map(self._ask, questions)
-
-    def _ask(self, question: Question) -> Body | Refusal | None:
-        key = question.action.object.key
-        raw, resource = self._live.raw(key), self._session.discovery.resource_for(key.group, key.kind)
-        manager = ownership.best_manager(question.target, raw)
-        for _ in range(_MOST_LOOKS):
-            if raw is None or resource is None:
-                return None
-            body, _said = self._owners.resolve(creation.for_update(question.target, raw, resource))
-            try:
-                answer = self._session.objects.replace(body, manager, resource=resource, dry_run=True)
-            except ClusterRefused as refusal:
-                if refusal.reason != "Conflict":
-                    return understand(refusal.http_status, refusal.message, refusal.causes)
-            else:
-                return normalise(answer, resource)
-            # Something was written since it was read. Mostly a status, and then the question stands.
-            raw = self._session.objects.get(resource, key.namespace, key.name)
-            if raw is not None and digest(normalise(copy_of(raw), resource)).hex() != question.action.live_digest:
-                return None  # it moved just now: applying looks again
-        return None

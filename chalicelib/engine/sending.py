@@ -201,7 +201,7 @@ class Sending:
             if limit < silence.ASK_SECONDS:
                 raise
             self.read(write.resource, write.key)  # raises if the whole server is away
-            raise silence.mute(write, usual) from error
+            raise silence.mute(write) from error
         took = now() - began
         if took > usual:
             raise silence.too_slow(write, usual, took)

@@ -117,12 +117,12 @@ def too_slow(write: Write, write_seconds: float, asked_seconds: float) -> Cluste
     )
 
 
-def mute(write: Write, write_seconds: float) -> ClusterRefused:
+def mute(write: Write) -> ClusterRefused:
     """For a dry run without an answer, while the server answers reads."""
     return _made(
         write,
-        f"{write.verb} got no answer within {write_seconds:g} s, nor its dry run within {ASK_SECONDS:g} s, while "
-        "reads are answered. Webhooks that hang one after the other can be the cause.",
+        f"The dry run of {write.verb} got no answer within {ASK_SECONDS:g} s, while reads are answered. Webhooks "
+        "that hang one after the other can be the cause.",
     )
 
 

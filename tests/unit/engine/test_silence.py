@@ -162,14 +162,13 @@ def test_a_hiccup_is_followed_by_another_try() -> None:
             refusal(400, "BadRequest", 'admission webhook "old.example.com" does not support dry run'),
             "old.example.com",
         ),
-        (no_answer(""), "nor its dry run within 35 s"),
+        (no_answer(""), "no answer within 35 s"),
     ],
 )
 def test_what_the_dry_run_cannot_tell_is_told_and_tried_again_later(answer: Exception, told: str) -> None:
     server = Server(answer)
     entry = create(server.writer(), "a")
     assert told in entry.message
-    assert "no answer within 8 s" in entry.message
     assert unanswered(entry)
     assert server.asked == ["create a", "dry-run a"]
 

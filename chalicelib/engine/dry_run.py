@@ -1,0 +1,88 @@
+"""Asking the server by dry run whether updates are possible, and what they would come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from chalicelib.cluster.client import now
+from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable
+from chalicelib.domain.objects import Body, ObjectKey, Resource
+from chalicelib.engine import silence
+from chalicelib.engine.clusters import ClusterSession
+from chalicelib.engine.owners import Owners
+from chalicelib.engine.silence import Silence, Write
+from chalicelib.planning import creation, ownership
+from chalicelib.planning.draft import Question
+from chalicelib.planning.immutable import Refusal, understand
+from chalicelib.planning.normalise import copy_of, digest, normalise
+
+#: Dry runs under way at once.
+_QUESTIONS_AT_ONCE = 16
+#: Times a question is asked whose object is written to by a controller just then.
+_MOST_LOOKS = 5
+
+
+class LiveObjects(Protocol):
+    """What is known of the live objects."""
+
+    session: ClusterSession
+
+    def raw(self, key: ObjectKey) -> Body | None:
+        """An object as the server shows it."""
+
+
+class DryRun:
+    """Asks for the planner. Where a kind gets no answer in time, the others of it are not asked about: a webhook that
+    hangs takes up to 30 s for each."""
+
+    def __init__(self, live: LiveObjects) -> None:
+        self._live = live
+        self._session = live.session
+        self._owners = Owners(live.session)
+        self._silence = Silence()
+
+    def __call__(self, questions: Sequence[Question]) -> Iterator[Body | Refusal | None]:
+        """The answers, in the order of the questions."""
+        with ThreadPoolExecutor(_QUESTIONS_AT_ONCE, thread_name_prefix="dry-run") as pool:
+            yield from pool.map(self._ask, questions)
+
+    def _ask(self, question: Question) -> Body | Refusal | None:
+        key = question.action.object.key
+        raw, resource = self._live.raw(key), self._session.discovery.resource_for(key.group, key.kind)
+        manager = ownership.best_manager(question.target, raw)
+        for _ in range(_MOST_LOOKS):
+            if raw is None or resource is None:
+                return None
+            body, _said = self._owners.resolve(creation.for_update(question.target, raw, resource))
+            try:
+                return normalise(self._send(Write("UPDATE", resource, key, None), body, manager), resource)
+            except ClusterRefused as refusal:
+                if refusal.reason != "Conflict":
+                    return understand(refusal.http_status, refusal.message, refusal.causes)
+            # Something was written since it was read. Mostly a status, and then the question stands.
+            raw = self._get(resource, key)
+            if raw is not None and digest(normalise(copy_of(raw), resource)).hex() != question.action.live_digest:
+                return None  # it moved just now: applying looks again
+        return None
+
+    def _send(self, write: Write, body: Body, manager: str) -> Body:
+        known = self._silence.of(write)
+        if known is not None:
+            raise known
+        began = now()
+        try:
+            return self._session.objects.replace(body, manager, resource=write.resource, dry_run=True)
+        except ClusterRefused as refusal:
+            if silence.unanswered(refusal) and now() - began > silence.SLOW_SECONDS:
+                self._silence.begins(write, refusal)
+            raise
+        except ClusterUnreachable as error:
+            self._get(write.resource, write.key)  # raises if the whole server is away
+            mute = silence.mute(write)
+            self._silence.begins(write, mute)
+            raise mute from error
+
+    def _get(self, resource: Resource, key: ObjectKey) -> Body | None:
+        return self._session.objects.get(resource, key.namespace, key.name)
