@@ -151,7 +151,8 @@ _Rule = Callable[[Body, dict[str, Any]], Verdict]
 
 _LEADER = "control-plane.alpha.kubernetes.io/leader"
 _CLUSTER_CONFIG_MAPS = frozenset({"kube-root-ca.crt", "openshift-service-ca.crt"})
-_CLUSTER_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+#: Namespaces that the cluster makes for itself.
+CLUSTER_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 _ENDPOINT_CONTROLLERS = frozenset({"kube-controller-manager", "endpoint-controller", "endpoints-controller"})
 _SLICE_CONTROLLERS = frozenset({"endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"})
 _OPENSHIFT_BINDINGS = frozenset({"system:image-pullers", "system:image-builders", "system:deployers"})
@@ -177,7 +178,7 @@ def _config_map(body: Body, metadata: dict[str, Any]) -> Verdict:
 
 
 def _namespace(_body: Body, metadata: dict[str, Any]) -> Verdict:
-    return _CLUSTERS_OWN if metadata["name"] in _CLUSTER_NAMESPACES else TAKE
+    return _CLUSTERS_OWN if metadata["name"] in CLUSTER_NAMESPACES else TAKE
 
 
 def _service_account(body: Body, metadata: dict[str, Any]) -> Verdict:

@@ -38,6 +38,8 @@ class Shared:
     gaps: tuple[Gap, ...] = ()
     #: At a destination: what is not in the namespaces that are restored, and so not the copy's alone.
     outside: frozenset[ObjectKey] = frozenset()
+    #: At a destination: its namespaces that are there already. Who made them decides about their labels.
+    prepared: frozenset[ObjectKey] = frozenset()
     #: Bindings that are made a second time beside the original.
     doubled: frozenset[ObjectKey] = frozenset()
     #: Whether the original lives in the same cluster.
@@ -47,7 +49,7 @@ class Shared:
 
     def leaves(self, key: ObjectKey) -> bool:
         """Whether an object that differs is left as it is."""
-        return not self.asked and (key in self.reasons or key in self.outside)
+        return not self.asked and (key in self.reasons or key in self.outside or key in self.prepared)
 
     def reaches(self, key: ObjectKey) -> bool:
         """Whether an object, once it is made, has a say in everything on a cluster where the original is too."""
@@ -62,6 +64,8 @@ class Shared:
         reason = self.reasons.get(key)
         if reason:
             return f"It was pulled in: {reason}."
+        if key in self.prepared:
+            return "It was there before, and its labels are those of whoever made it."
         if key in self.outside:
             return (
                 "It is in a namespace that is not restored." if key.namespace else "It belongs to the whole cluster."

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.version import Manifest
+from chalicelib.planning.capture_rules import CLUSTER_NAMESPACES
 from chalicelib.services.access import Asker
 from chalicelib.services.models.restores import RestoreRequest
 from chalicelib.services.refusals import invalid
@@ -63,6 +64,13 @@ class Elsewhere:
             held = ", ".join(manifest.namespaces) or "none"
             raise invalid(
                 "namespaces", f"{unknown[0]} is no namespace of the version, which holds {held}", "correct it"
+            )
+        owned = sorted(CLUSTER_NAMESPACES & {new for old, new in names.items() if old != new})
+        if owned:
+            raise invalid(
+                "namespaces",
+                f"{owned[0]} is the cluster's own, and nothing is restored into it",
+                "choose another one",
             )
         twice = [name for name, times in Counter(names.values()).items() if times > 1]
         if twice:

@@ -216,6 +216,17 @@ def test_merge_is_the_default_elsewhere_and_exact_deletes_only_there(scene: Scen
     assert raw(scene) == before
 
 
+def test_a_namespace_that_somebody_prepared_keeps_its_labels(scene: Scene, copy: str) -> None:
+    version, path = scene.backup(), f"/api/v1/namespaces/{copy}"
+    labels = {"pod-security.kubernetes.io/enforce": "baseline", "team": "platform"}
+    scene.api.post("/api/v1/namespaces", {"metadata": {"name": copy, "labels": labels}})
+    for mode in ("merge", "exact"):
+        restored = scene.restore_well(version, namespaces={scene.namespace: copy}, mode=mode)
+        assert "Namespace" not in {key.partition("/")[0] for key in restored.outcomes()}
+        assert scene.api.get(path)["metadata"]["labels"].items() >= labels.items()
+    assert "Namespace" in " ".join(scene.plan(version, namespaces={scene.namespace: copy}).warnings)
+
+
 # ── changed on the way ──────────────────────────────────────────────────────────────────────────────────────
 
 STATE = "objects: [{namespaces: [NS]}]"

@@ -123,6 +123,7 @@ def test_a_restore_into_another_namespace_says_from_which_to_which(built: House)
     [
         ({"namespaces": {"other": "copy"}}, "namespaces", "other is no namespace of the version"),
         ({"namespace": "copy", "namespaces": {"shop": "copy"}}, "namespace", "says it already"),
+        ({"namespace": "kube-system"}, "namespaces", "kube-system is the cluster's own"),
     ],
 )
 def test_a_destination_that_makes_no_sense_is_refused(
