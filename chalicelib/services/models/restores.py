@@ -21,14 +21,16 @@ class RestoreRequest(Request):
 
     mode: Mode | None = None
     dry_run: bool = Field(False, description="Only plan: the operation's plan says what a restore would do.")
-    plan: str | None = Field(None, description="Id of a plan operation: do exactly what it shows, or nothing.")
+    plan: str | None = Field(None, min_length=1, description="Id of a plan operation: do exactly what it shows, or nothing.")
     namespace: NamespaceName | None = Field(
         None, description="Another namespace to restore into, for a version of one namespace."
     )
     namespaces: dict[NamespaceName, NamespaceName] = Field(
         default_factory=dict, max_length=100, description="Other namespaces to restore into: from each to which."
     )
-    cluster: str | None = Field(None, max_length=200, description="Another cluster to restore to: its name or id.")
+    cluster: str | None = Field(
+        None, min_length=1, max_length=200, description="Another cluster to restore to: its name or id."
+    )
     storage_classes: dict[ClassName, ClassName] = Field(
         default_factory=dict, max_length=100, description="Storage classes to exchange: from each to which."
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
 from chalicelib.domain.errors import Conflict, Damaged, Invalid, Malformed, NotFound
 from chalicelib.domain.ids import new_id, time_of
@@ -116,6 +117,12 @@ def test_a_restore_into_another_namespace_says_from_which_to_which(built: House)
     wanted = {"version": version, "namespaces": {"shop": "copy"}}
     assert _asked(built, version, namespace="copy") == wanted
     assert _asked(built, version, namespaces={"shop": "copy"}) == wanted
+
+
+@pytest.mark.parametrize("field", ["cluster", "namespace", "plan"])
+def test_empty_text_is_not_taken_for_in_place(field: str) -> None:
+    with pytest.raises(ValidationError):
+        RestoreRequest.model_validate({field: ""})
 
 
 @pytest.mark.parametrize(
