@@ -95,7 +95,7 @@ def make_plan(
         actions=tuple(actions),
         counts={verb: count for verb, count in sorted(counts.items()) if count},
         warnings=(
-            *left_alone(draft.left),
+            *left_alone(draft.left, beside=draft.shared.beside),
             *draft.deployed.sentences(),
             *sorted(draft.warnings),
             *ordered.problems,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Difference
 from chalicelib.planning.capture_rules import Reason
-from chalicelib.planning.shared import NOWHERE, REACHES
+from chalicelib.planning.shared import NOWHERE, REACHES, SHARED
 
 #: Why nothing is done about an object that the version holds, by what stands in its way.
 WHY_LEFT: dict[str, str] = {
@@ -28,8 +28,7 @@ _WARNINGS = {
     "not-served": "Not restored because the cluster does not serve the kind: {objects}.",
     "unread": "Not restored because the live objects of the kind could not be read: {objects}.",
     "incomplete": "Not deleted because not everything could be read: {objects}.",
-    "shared": "Perhaps used by others, so left as it is though it differs: {objects}. "
-    "Ask for `shared` to have it changed.",
+    SHARED: "Perhaps used by others, so left as it is though it differs: {objects}.{ask}",
     REACHES: "Not made beside the original, in which they would have a say too: {objects}. "
     "Who wants them for the copy gives them names and selectors of their own.",
     NOWHERE: "Not granted to accounts of the copy, as the namespace that it is in is not there: {objects}.",
@@ -41,12 +40,15 @@ _WARNINGS = {
 }
 
 
-def left_alone(left: Mapping[str, Sequence[ObjectKey]]) -> Iterator[str]:
-    """A sentence for each reason to leave objects alone, with the objects it concerns."""
+def left_alone(left: Mapping[str, Sequence[ObjectKey]], *, beside: bool = False) -> Iterator[str]:
+    """A sentence for each reason to leave objects alone, with the objects it concerns. `beside` the original nothing
+    of others is changed, whoever asks."""
+    ask = "" if beside else " Ask for `shared` to have it changed."
     for reason, sentence in _WARNINGS.items():
         keys = sorted(left.get(reason, ()))
         if keys:
-            yield sentence.format(objects=named(keys), kinds=", ".join(sorted({f"`{key.kind}`" for key in keys})))
+            kinds = ", ".join(sorted({f"`{key.kind}`" for key in keys}))
+            yield sentence.format(objects=named(keys), kinds=kinds, ask=ask)
 
 
 def not_kept(lost: Sequence[Difference], most: int = 5) -> str:

@@ -502,6 +502,14 @@ def test_what_was_pulled_in_and_differs_is_left_and_changed_only_when_asked() ->
     assert one(world.plan(shared=shared(asked=True))).verb is Verb.UPDATE
 
 
+@pytest.mark.parametrize(("beside", "remedy"), [(False, True), (True, False)])
+def test_nobody_is_told_to_ask_for_what_is_not_done_beside_the_original(beside: bool, remedy: bool) -> None:
+    world = World([make("ConfigMap", "a", data={"x": "1"})], [make("ConfigMap", "a", data={"x": "2"})])
+    (said,) = world.plan(shared=shared(beside=beside)).warnings
+    assert said.startswith("Perhaps used by others, so left as it is though it differs: ConfigMap shop/a.")
+    assert ("Ask for `shared`" in said) is remedy
+
+
 def test_what_was_pulled_in_and_may_not_be_read_is_left_and_stops_no_exact_restore() -> None:
     gap = Gap(group="", kind="ConfigMap", status=403, message="no")
     plan = World([make("ConfigMap", "a")], []).plan(shared=shared(gaps=(gap,)))
