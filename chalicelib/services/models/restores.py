@@ -21,7 +21,9 @@ class RestoreRequest(Request):
 
     mode: Mode | None = None
     dry_run: bool = Field(False, description="Only plan: the operation's plan says what a restore would do.")
-    plan: str | None = Field(None, min_length=1, description="Id of a plan operation: do exactly what it shows, or nothing.")
+    plan: str | None = Field(
+        None, min_length=1, description="Id of a plan operation: do exactly what it shows, or nothing."
+    )
     namespace: NamespaceName | None = Field(
         None, description="Another namespace to restore into, for a version of one namespace."
     )
