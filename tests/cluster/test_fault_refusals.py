@@ -20,6 +20,7 @@ from tests.harness.access import Access
 from tests.harness.cluster import Cluster
 from tests.harness.errors import ApiError
 from tests.harness.processes import wait_until
+from tests.support.moments import Moment
 from tests.support.scene import Scene, open_scene
 from tests.support.webhook import Webhook, guarding, serve
 
@@ -144,6 +145,23 @@ def test_a_webhook_that_hangs_for_longer_than_a_write_may_take_is_named_and_not_
     assert 1 <= len(posts) <= 16
 
 
+def test_a_webhook_that_still_hangs_on_the_way_back_ends_it_too_and_what_is_left_is_named(
+    scene: Scene, patient: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply, "_ANSWER_LIMIT", 1.0)
+    version = scene.backup()
+    scene.patch("ConfigMap/a", {"data": {"x": "2"}})
+    scene.delete("Service/web")
+    _full(scene, "none", "services", 0)
+    scene.watch.add(Moment("write-answered", "PUT .*/configmaps/a"), lambda: setattr(patient, "does", "hang"))
+    restored = scene.restore(version, mode="merge")
+    assert restored.state is State.FAILED
+    assert "exceeded quota: none" in restored.message
+    assert "1 objects could not be put back" in restored.message
+    assert restored.rows["ConfigMap/a"].outcome == "undo-failed"
+    assert "guard.scene.test" in restored.rows["ConfigMap/a"].message
+
+
 def test_a_webhook_that_hangs_for_longer_than_a_write_may_take_and_answers_again_is_asked_again(
     scene: Scene, patient: Webhook
 ) -> None:
@@ -189,12 +207,7 @@ def test_a_quota_in_the_way_is_named_and_everything_is_undone(scene: Scene) -> N
     version = scene.backup()
     scene.delete("ConfigMap/b")
     scene.patch("Service/web", {"metadata": {"labels": {"x": "1"}}})
-    scene.make("{apiVersion: v1, kind: ResourceQuota, metadata: {name: none}, spec: {hard: {configmaps: 1}}}")
-    wait_until(
-        lambda: "used" in scene.get("ResourceQuota/none").get("status", {}),
-        seconds=20,
-        what="the quota to be counted",
-    )
+    _full(scene, "none", "configmaps", 1)
     before = scene.look()
     # In exact mode the quota would be deleted as extra.
     restored = scene.restore(version, mode="merge")
@@ -202,6 +215,17 @@ def test_a_quota_in_the_way_is_named_and_everything_is_undone(scene: Scene) -> N
     assert f"ConfigMap {scene.namespace}/b" in restored.message
     assert "exceeded quota: none" in restored.message
     assert scene.look() == before
+
+
+def _full(scene: Scene, name: str, resource: str, most: int) -> None:
+    """Make a quota that allows no more of a resource than there are."""
+    hard = f"{{{resource}: {most}}}"
+    scene.make(f"{{apiVersion: v1, kind: ResourceQuota, metadata: {{name: {name}}}, spec: {{hard: {hard}}}}}")
+    wait_until(
+        lambda: "used" in scene.get(f"ResourceQuota/{name}").get("status", {}),
+        seconds=20,
+        what="the quota to be counted",
+    )
 
 
 # ── an aggregated API ───────────────────────────────────────────────────────────────────────────────────────
