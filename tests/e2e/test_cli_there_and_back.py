@@ -209,6 +209,15 @@ def test_what_direct_began_a_server_goes_on_with(
     assert followed["state"] == "succeeded"
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Programs that are started hear SIGINT, also where these tests run in a shell's background and do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_leaves_the_operation_running(mainstay: Terminal, control_plane: Access, shop: str) -> None:
     _registered(mainstay, shop)
     mainstay("backup", shop)
