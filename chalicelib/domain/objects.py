@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 #: A raw Kubernetes object: decoded JSON, never a typed model (those are ten times slower).
 Body = dict[str, Any]
 
+#: Group and kind of the objects that namespaces are.
+NAMESPACE = ("", "Namespace")
+
 #: Metadata of one incarnation of an object: no part of what is kept or restored. `generateName` has done its work
 #: once there is a name.
 INCARNATION = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from chalicelib.domain.document.restore import Rewrite
-from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.objects import NAMESPACE, ObjectKey
 from chalicelib.domain.plan import Place, Plan, Verb
 from chalicelib.domain.version import KindSummary, Manifest
 from chalicelib.engine.clusters import ClusterSession
@@ -26,7 +26,6 @@ from chalicelib.store.repository import Repository
 
 _Kind = tuple[str, str]
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
-_NAMESPACE = ("", "Namespace")
 _CLASS = ("storage.k8s.io", "StorageClass")
 #: Objects named in one warning.
 _MOST_NAMED = 20
@@ -178,10 +177,10 @@ def _not_served(plan: Plan) -> Iterator[str]:
 
 
 def _no_namespace(plan: Plan, context: PlanContext) -> Iterator[str]:
-    made = {action.object.name for action in plan.actions if action.object.key[:2] == _NAMESPACE}
+    made = {action.object.name for action in plan.actions if action.object.key[:2] == NAMESPACE}
     needed = {action.object.namespace for action in plan.actions if action.verb is Verb.CREATE} - {""}
     for name in sorted(needed - made):
-        if not context.exists(ObjectKey(*_NAMESPACE, "", name)):
+        if not context.exists(ObjectKey(*NAMESPACE, "", name)):
             yield f"Namespace {name} is not there, and it is not among what is restored. Create it first."
 
 

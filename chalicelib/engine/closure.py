@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from chalicelib.cluster.listing import Listing, Restarted, pages, vanished
 from chalicelib.domain.errors import ClusterRefused
-from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
+from chalicelib.domain.objects import NAMESPACE, Body, ObjectKey, Resource, key_of
 from chalicelib.domain.version import Gap, Pulled
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.live import read_objects
@@ -34,7 +34,6 @@ from chalicelib.planning.references import (
     EVERY,
     GRANT,
     LIMITING,
-    NAMESPACE,
     NAMING,
     SECRET,
     SERVICE,

@@ -18,7 +18,7 @@ import orjson
 from chalicelib.cluster.listing import Listing
 from chalicelib.domain.document import Document
 from chalicelib.domain.document.restore import Rewrite
-from chalicelib.domain.objects import Body, ObjectKey
+from chalicelib.domain.objects import NAMESPACE, Body, ObjectKey
 from chalicelib.domain.plan import Plan
 from chalicelib.domain.version import Gap, IndexRow
 from chalicelib.engine import closure, original
@@ -51,7 +51,6 @@ from chalicelib.store.repository import Repository
 
 #: Bytes of live content that are kept (compressed) while reading; what does not fit is read again one by one.
 _MOST_KEPT = 64 * 1024 * 1024
-_NAMESPACE = ("", "Namespace")
 _AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
 
 
@@ -244,8 +243,8 @@ def _shared(wanted: Wanted, target: Target, live: _Live, document: Document) -> 
     reasons = {**wanted.pulled(), **(_part_of(wanted, document) if target.keys is None else {})}
     inside, prepared = None, frozenset[ObjectKey]()
     if target.destination.elsewhere and target.keys is None:
-        inside = frozenset(Selection(document.spec.state.objects).namespaces)
-        prepared = frozenset(row.key for row in live.rows if row.key[:2] == _NAMESPACE and row.key.name in inside)
+        inside = frozenset(document.spec.state.namespaces)
+        prepared = frozenset(row.key for row in live.rows if row.key[:2] == NAMESPACE and row.key.name in inside)
     return Shared(
         reasons,
         asked,

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 
 from chalicelib.domain.document import Document
 from chalicelib.domain.document.state import Scope
-from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.objects import NAMESPACE, ObjectKey
 from chalicelib.domain.version import Gap
 from chalicelib.planning.suspend import FROM_SOURCES, KINDS
 
-NAMESPACE = ("", "Namespace")
 BINDING = ("rbac.authorization.k8s.io", "ClusterRoleBinding")
 BINDING_INSIDE = ("rbac.authorization.k8s.io", "RoleBinding")
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.domain.objects import Body, ObjectKey, key_of
+from chalicelib.domain.objects import NAMESPACE, Body, ObjectKey, key_of
 from chalicelib.planning import deployers, deploying, mentions, namespaces, services, suspend
-from chalicelib.planning.destination import NAMESPACE, Destination
+from chalicelib.planning.destination import Destination
 from chalicelib.planning.mentions import Mention
 from chalicelib.planning.pod_specs import POD_SPECS, pod_spec_of
 from chalicelib.planning.references import accounts_named

@@ -5,7 +5,7 @@ And what hangs together with what goes: dependents (see `dependents`), and what 
 
 from __future__ import annotations
 
-from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.objects import NAMESPACE, ObjectKey
 from chalicelib.domain.plan import Action, Identity, Verb
 from chalicelib.planning import dependents, effects
 from chalicelib.planning.differing import is_implied
@@ -13,7 +13,6 @@ from chalicelib.planning.draft import Draft
 from chalicelib.planning.join import OWNED, LiveRow
 
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
-_NAMESPACE = ("", "Namespace")
 _CLAIM = ("", "PersistentVolumeClaim")
 _SERVICE = ("", "Service")
 
@@ -74,7 +73,7 @@ def plan_dependents(draft: Draft, attached: dependents.Attached) -> None:
     )
     draft.actions += [_delete(draft, row) for row in extra]
     _spare(draft, {_CLAIM})
-    _spare(draft, {_NAMESPACE, _DEFINITION})
+    _spare(draft, {NAMESPACE, _DEFINITION})
     extras = {row.key for row in draft.extra}
     touched = extras | {action.object.key for action in draft.actions}
     draft.actions = dependents.attach(draft.actions, found, draft.read_live)
@@ -106,4 +105,4 @@ def _spared_inside(draft: Draft, key: ObjectKey) -> str:
         if action.verb is Verb.SKIP and action.object.namespace == key.name and action.reason in _SPARED
     ]
     named = ", ".join(inside[:5])
-    return f"With it these would be lost, which are left alone: {named}." if inside and key[:2] == _NAMESPACE else ""
+    return f"With it these would be lost, which are left alone: {named}." if inside and key[:2] == NAMESPACE else ""

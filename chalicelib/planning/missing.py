@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
-from chalicelib.domain.objects import Body, ObjectKey
+from chalicelib.domain.objects import NAMESPACE, Body, ObjectKey
 from chalicelib.domain.plan import Action, Identity, Verb
 from chalicelib.domain.version import Gap, IndexRow
 from chalicelib.planning import budgets, effects
@@ -13,7 +13,6 @@ from chalicelib.planning.draft import Draft
 from chalicelib.planning.join import LiveRow
 from chalicelib.planning.shared import NOWHERE, REACHES
 
-_NAMESPACE = ("", "Namespace")
 _DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _VOLUME = ("", "PersistentVolume")
 _CLAIM = ("", "PersistentVolumeClaim")
@@ -95,7 +94,7 @@ def _in_a_gap(key: ObjectKey, gaps: Sequence[Gap]) -> bool:
 
 
 def _has_a_place(draft: Draft, key: ObjectKey) -> bool:
-    return not key.namespace or draft.exists(ObjectKey(*_NAMESPACE, "", key.namespace))
+    return not key.namespace or draft.exists(ObjectKey(*NAMESPACE, "", key.namespace))
 
 
 def _volume_went(body: Body) -> bool:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.domain.objects import Body, ObjectKey, key_of
+from chalicelib.domain.objects import NAMESPACE, Body, ObjectKey, key_of
 from chalicelib.planning import deploying
 from chalicelib.planning.namespace_fields import ANNOTATIONS, FIELDS, LABELS, QUALIFIED_ANNOTATIONS, SELECTORS
 from chalicelib.planning.paths import holders, mappings
@@ -34,7 +34,7 @@ _RBAC = "rbac.authorization.k8s.io"
 
 def moved_key(key: ObjectKey, names: Names) -> ObjectKey:
     """What an object is called there. Cluster-scoped ones keep their name, but for the namespaces themselves."""
-    if key[:2] == ("", "Namespace"):
+    if key[:2] == NAMESPACE:
         return key._replace(name=names.get(key.name, key.name))
     return key._replace(namespace=names.get(key.namespace, key.namespace))
 
@@ -46,7 +46,7 @@ def move(body: Body, names: Names) -> Body:
     """
     key, metadata = key_of(body), body["metadata"]
     kind = (key.group, key.kind)
-    if kind == ("", "Namespace"):
+    if kind == NAMESPACE:
         _exchange(metadata, "name", names)
         _exchange(metadata.get("labels"), _NAME_LABEL, names)
     elif "namespace" in metadata:

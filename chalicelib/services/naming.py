@@ -7,10 +7,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ulid import ULID
-
 from chalicelib.domain.errors import Conflict, Malformed, NotFound
-from chalicelib.domain.ids import parse_id
+from chalicelib.domain.ids import parse_id, time_of
 from chalicelib.services.refusals import invalid
 
 if TYPE_CHECKING:
@@ -72,12 +70,7 @@ def claim(
         if other is None:
             raise
         living = lives(other)
-        if living or (living is None and now - _made_at(other) < _MAKING):
+        if living or (living is None and now - time_of(other) < _MAKING):
             raise
         repository.names.free(space, name, other)
         repository.names.claim(space, name, holder)
-
-
-def _made_at(identifier: str) -> datetime:
-    """When an id was made: it sorts by that time."""
-    return ULID.from_str(identifier.partition("-")[2].upper()).datetime

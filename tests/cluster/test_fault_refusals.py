@@ -21,7 +21,7 @@ from tests.harness.cluster import Cluster
 from tests.harness.errors import ApiError
 from tests.harness.processes import wait_until
 from tests.support.moments import Moment
-from tests.support.scene import Scene, open_scene
+from tests.support.scene import Restored, Scene, open_scene
 from tests.support.webhook import Webhook, guarding, serve
 
 pytestmark = pytest.mark.cluster
@@ -162,41 +162,35 @@ def test_a_webhook_that_still_hangs_on_the_way_back_ends_it_too_and_what_is_left
     assert "guard.scene.test" in restored.rows["ConfigMap/a"].message
 
 
+def restored_while_it_hangs_at_first(scene: Scene, hook: Webhook, version: str) -> Restored:
+    """A restore beside a webhook that allows everything once the rest is restored."""
+    hook.does = "hang"
+
+    def answer() -> None:
+        wait_until(lambda: scene.api.exists(scene.find("Service/web")), seconds=60, what="the rest to be restored")
+        hook.does = "allow"
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        return scene.restore_well(version)
+    finally:
+        thread.join()
+
+
 def test_a_webhook_that_hangs_for_longer_than_a_write_may_take_and_answers_again_is_asked_again(
     scene: Scene, patient: Webhook
 ) -> None:
     version = scene.backup()
     scene.delete("ConfigMap/a", "ConfigMap/b", "Service/web")
-    patient.does = "hang"
-
-    def answer() -> None:
-        wait_until(lambda: scene.api.exists(scene.find("Service/web")), seconds=60, what="the rest to be restored")
-        patient.does = "allow"
-
-    thread = threading.Thread(target=answer)
-    thread.start()
-    try:
-        done = scene.restore_well(version)
-    finally:
-        thread.join()
+    done = restored_while_it_hangs_at_first(scene, patient, version)
     assert set(done.outcomes()) == {"ConfigMap/a", "ConfigMap/b", "Service/web"}
 
 
 def test_a_webhook_that_answers_again_in_time_is_asked_again(scene: Scene, guard: Webhook) -> None:
     version = scene.backup()
     scene.delete("ConfigMap/b", "Service/web")
-    guard.does = "hang"
-
-    def answer() -> None:
-        wait_until(lambda: scene.api.exists(scene.find("Service/web")), seconds=60, what="the rest to be restored")
-        guard.does = "allow"
-
-    thread = threading.Thread(target=answer)
-    thread.start()
-    try:
-        done = scene.restore_well(version)
-    finally:
-        thread.join()
+    done = restored_while_it_hangs_at_first(scene, guard, version)
     assert done.outcomes() == {"ConfigMap/b": "create", "Service/web": "create"}
 
 

@@ -92,9 +92,9 @@ def forget(session: Session, *, version: str, application: str | None, force: bo
     session.screen.show(gone, lambda: [f"{found['id']} is deleted."], ids=[found["id"]])
 
 
-def _find(session: Session, version: str, application: str | None) -> Json:
+def _find(session: Session, version: str, application: str | None, *, listed: bool = False) -> Json:
     owner = find_application(session.gateway, application) if application else None
-    return find_version(session.gateway, version, owner)
+    return find_version(session.gateway, version, owner, listed=listed)
 
 
 def _find_to_forget(session: Session, version: str, application: str | None) -> Json:
@@ -104,8 +104,7 @@ def _find_to_forget(session: Session, version: str, application: str | None) -> 
     except Failure as failure:
         if failure.code != "damaged":
             raise
-    owner = find_application(session.gateway, application) if application else None
-    return find_version(session.gateway, version, owner, listed=True)
+        return _find(session, version, application, listed=True)
 
 
 def _changed_labels(labels: Json, changes: tuple[str, ...]) -> Json:
