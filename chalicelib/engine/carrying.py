@@ -122,19 +122,19 @@ def place_of(there: Destination) -> Place | None:
 
 
 def elsewhere_blockers(
-    plan: Plan, wanted: Wanted, context: PlanContext, only: Callable[[ObjectKey], bool] | None
+    plan: Plan, wanted: Wanted, context: PlanContext, restored: Callable[[ObjectKey], bool]
 ) -> Plan:
     """The plan with everything that keeps it from being carried out at its destination, found before anything is
-    written; and with what there is to know."""
+    written; and with what there is to know. Both of what is restored, which need not be all of the version."""
     carrier = wanted.carrier
     if carrier is None:
         return plan
-    blockers = [sentence for sentence, key in carrier.problems.items() if only is None or only(key)]
+    blockers = [sentence for sentence, key in carrier.problems.items() if restored(key)]
     if carrier.destination.elsewhere:
         blockers += _not_served(plan)
         blockers += _no_namespace(plan, context)
-    blockers += _no_class(carrier, wanted, context)
-    warnings = (*plan.warnings, *_acting(plan, carrier), *carrier.warnings)
+    blockers += _no_class(carrier, wanted, context, restored)
+    warnings = (*plan.warnings, *_acting(plan, carrier), *carrier.warnings(restored))
     return plan.model_copy(update={"blockers": (*plan.blockers, *blockers), "warnings": warnings})
 
 
@@ -184,8 +184,11 @@ def _no_namespace(plan: Plan, context: PlanContext) -> Iterator[str]:
             yield f"Namespace {name} is not there, and it is not among what is restored. Create it first."
 
 
-def _no_class(carrier: Carrier, wanted: Wanted, context: PlanContext) -> Iterator[str]:
-    for name in sorted(carrier.classes):
+def _no_class(
+    carrier: Carrier, wanted: Wanted, context: PlanContext, restored: Callable[[ObjectKey], bool]
+) -> Iterator[str]:
+    for name, users in sorted(carrier.classes.items()):
         key = ObjectKey(*_CLASS, "", name)
-        if key not in wanted.index and not context.exists(key):
+        made = key in wanted.index and restored(key)
+        if any(map(restored, users)) and not made and not context.exists(key):
             yield f"There is no StorageClass {name}, which claims are to have instead of their own."

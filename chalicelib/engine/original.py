@@ -7,7 +7,7 @@ said that both names are meant to be one cluster (`ClusterRecord.same_as`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from chalicelib.domain.application import ClusterRecord
 from chalicelib.domain.errors import NotFound
@@ -46,12 +46,17 @@ def _own(repository: Repository, manifest: Manifest) -> ClusterRecord | None:
 
 
 def blockers(
-    repository: Repository, session: ClusterSession, there: Destination, manifest: Manifest | None
+    repository: Repository,
+    session: ClusterSession,
+    there: Destination,
+    manifest: Manifest | None,
+    into: Collection[str],
 ) -> Iterator[str]:
-    """What keeps a restore to the original's own cluster from being begun, in sentences."""
+    """What keeps a restore to the original's own cluster from being begun, in sentences. `into` are the namespaces
+    of what is restored, by the names that they have there."""
     if manifest is None or not there.same or manifest.purpose == "safety":
         return
-    for name in sorted(set(there.names.values()) & set(manifest.namespaces)):
+    for name in sorted(set(there.names.values()) & set(manifest.namespaces) & set(into)):
         yield (
             f"{name} is a namespace of the version itself, and {session.record.name} is the cluster that it was made "
             "on: another one would be mixed into it. Choose another name."

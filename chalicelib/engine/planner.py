@@ -20,7 +20,7 @@ from chalicelib.domain.document import Document
 from chalicelib.domain.document.restore import Rewrite
 from chalicelib.domain.objects import NAMESPACE, Body, ObjectKey
 from chalicelib.domain.plan import Plan
-from chalicelib.domain.version import Gap, IndexRow
+from chalicelib.domain.version import Gap, IndexRow, Pulled
 from chalicelib.engine import closure, original
 from chalicelib.engine.carrying import elsewhere_blockers, place_of, wanted_of
 from chalicelib.engine.clusters import ClusterSession
@@ -29,7 +29,7 @@ from chalicelib.engine.dry_run import DryRun
 from chalicelib.engine.gates import with_gates
 from chalicelib.engine.held import Held
 from chalicelib.engine.live import read_objects
-from chalicelib.engine.neighbours import neighbours
+from chalicelib.engine.neighbours import neighbours, written_scopes
 from chalicelib.engine.reading import Row, read
 from chalicelib.engine.stale import rests_on
 from chalicelib.engine.strayed import add_pulled, add_strayed
@@ -40,10 +40,11 @@ from chalicelib.language.loader import load
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.context import PlanContext, autoscaled_by
 from chalicelib.planning.destination import HERE, Destination
+from chalicelib.planning.namespaces import home_of
 from chalicelib.planning.normalise import digest, normalise
 from chalicelib.planning.only import Only
 from chalicelib.planning.plan import make_plan
-from chalicelib.planning.references import accounts_named
+from chalicelib.planning.references import accounts_named, references_of
 from chalicelib.planning.rules import compile_rules
 from chalicelib.planning.selection import Selection
 from chalicelib.planning.shared import Shared
@@ -218,20 +219,48 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
         rules=rules.after,
     )
     plan = with_gates(plan, wanted, rules, context)
-    plan = elsewhere_blockers(plan, wanted, context, only)
+    restored = _restored(target, only)
+    plan = elsewhere_blockers(plan, wanted, context, restored)
     there = target.destination
-    others = () if plan.empty else neighbours(ground.repository, ground.application, there, document)
+    scopes = document.spec.state.objects if only is None else written_scopes(plan)
+    others = () if plan.empty else neighbours(ground.repository, ground.application, there, scopes)
     others = (*original.warnings(session, there, wanted.manifest), *others)
-    blockers = original.blockers(ground.repository, session, there, wanted.manifest)
+    into = {home_of(row.key) for row in wanted.index if restored(row.key)}
+    blockers = original.blockers(ground.repository, session, there, wanted.manifest, into)
+    withheld = _withheld(wanted, context, only)
     plan = plan.model_copy(
         update={
             "destination": place_of(there),
             "rests_on": rests_on(ground.document),
             "blockers": (*blockers, *plan.blockers),
-            "warnings": (*others, *plan.warnings, *closure.missing(wanted.withheld(), context.exists)),
+            "warnings": (*others, *plan.warnings, *closure.missing(withheld, context.exists)),
         }
     )
     return Planning(target, _with_unmet(plan, only), wanted)
+
+
+def _restored(target: Target, only: Only | None) -> Callable[[ObjectKey], bool]:
+    """Whether an object of the version is restored, rather than passed over: what a plan tells is about those."""
+
+    def restored(key: ObjectKey) -> bool:
+        return (target.keys is None or key in target.keys) and (only is None or only(key))
+
+    return restored
+
+
+def _withheld(wanted: Wanted, context: PlanContext, only: Only | None) -> list[Pulled]:
+    """The Secrets of others that what is restored refers to, and that the version does not hold. For each it has the
+    first reason only: whether an object that is named needs one too, its content tells."""
+    withheld = wanted.withheld()
+    if only is None or not withheld:
+        return withheld
+    needed = {
+        reference.key
+        for key, body in wanted.contents([row for row in wanted.index if only(row.key)])
+        if (resource := context.resource_of(key)) is not None
+        for reference in references_of(body, resource)
+    }
+    return [each for each in withheld if each.key in needed]
 
 
 def _shared(wanted: Wanted, target: Target, live: _Live, document: Document) -> Shared:

@@ -69,11 +69,12 @@ class Carrier:
     problems: dict[str, ObjectKey] = field(default_factory=dict)
     #: The Services of the version, each a namespace and a name: texts may mean them.
     services: frozenset[tuple[str, str]] = frozenset()
-    #: The new storage classes in use.
-    classes: set[str] = field(default_factory=set)
+    #: The new storage classes in use, each with what uses it.
+    classes: dict[str, set[ObjectKey]] = field(default_factory=dict)
     #: What begins something by itself, as it is called there: whether it was suspended.
     acting: dict[ObjectKey, bool] = field(default_factory=dict)
-    _places: dict[str, list[str]] = field(default_factory=dict)
+    #: Sentences that lack only what they are about; for each, what that is, and the object of it.
+    _places: dict[str, dict[str, ObjectKey]] = field(default_factory=dict)
 
     @property
     def idle(self) -> bool:
@@ -87,8 +88,8 @@ class Carrier:
         there = self.destination
         if not there.elsewhere:
             return True
-        namespace = key.name if key[:2] == NAMESPACE else key.namespace
-        return key[:2] != _VOLUME and (not namespace or there.takes(namespace) or there.may_double(key))
+        home = namespaces.home_of(key)
+        return key[:2] != _VOLUME and (not home or there.takes(home) or there.may_double(key))
 
     def concerned(self, body: Body) -> bool:
         """Whether an object that it takes has to do with what is restored: a binding of a namespace that stays only
@@ -142,14 +143,14 @@ class Carrier:
         if began:  # a rewrite can have it go on, or wait
             self.acting[key_of(body)] = not suspend.acts(body)
         if leading_back:
-            self._tell_left(was, leading_back, self._leading_back(was, body))
+            self._tell_left(was, key_of(body), leading_back, self._leading_back(was, body))
         if there.elsewhere:
             for what, where in deploying.told(body, there.names, beside=there.beside):
-                self._say(what, where)
+                self._say(what, where, key_of(body))
         self._convert(was, body)
         # What was kept of a cluster has the fields that it knows.
         for place in self.unknown(body) if there.far or body is not as_kept else ():
-            self._say("Fields that the cluster does not know, and drops", f"{was} {place}")
+            self._say("Fields that the cluster does not know, and drops", f"{was} {place}", key_of(body))
         return body
 
     def _move(self, was: ObjectKey, body: Body) -> Body:
@@ -161,7 +162,7 @@ class Carrier:
         if key_of(body) != was:
             application = deployers.forget(body)
             if application and there.beside:
-                self._say(_TAKEN_FOR_ITS_OWN, f"{key_of(body)} of Application {application}")
+                self._say(_TAKEN_FOR_ITS_OWN, f"{key_of(body)} of Application {application}", key_of(body))
         return body
 
     def _convert(self, was: ObjectKey, body: Body) -> None:
@@ -198,7 +199,8 @@ class Carrier:
             spec = body.get("spec") or {}
             spec.pop("volumeName", None)
             if spec.get("storageClassName") == "":
-                self._say("Claims without a storage class wait until somebody makes a volume for them", str(was))
+                what = "Claims without a storage class wait until somebody makes a volume for them"
+                self._say(what, str(was), key_of(body))
             else:
                 spec.pop("selector", None)
         elif was[:2] == ("", "Service"):
@@ -208,6 +210,7 @@ class Carrier:
                 "What Helm wrote down of a release names objects of the old namespace: "
                 "`helm uninstall` or `helm upgrade` here would change those",
                 str(was),
+                key_of(body),
             )
 
     def _service(self, was: ObjectKey, body: Body) -> None:
@@ -224,24 +227,25 @@ class Carrier:
         if self.destination.beside or not services.chose_health_port(body):
             spec.pop("healthCheckNodePort", None)
         if spec.pop("loadBalancerIP", None):
-            self._say("The address of its load balancer stays with the original; another one is given", str(was))
+            what = "The address of its load balancer stays with the original; another one is given"
+            self._say(what, str(was), key_of(body))
         if self.destination.beside and spec.pop("externalIPs", None):
-            self._say("External addresses stay with the original", str(was))
+            self._say("External addresses stay with the original", str(was), key_of(body))
 
     def _exchange_classes(self, body: Body) -> None:
         key = key_of(body)
         if key[:2] == _CLAIM:
-            self._exchange_class(body.get("spec"), body["metadata"])
+            self._exchange_class(key, body.get("spec"), body["metadata"])
         for template in _templates(body, key[:2]):
-            self._exchange_class(template.get("spec"), template.get("metadata") or {})
+            self._exchange_class(key, template.get("spec"), template.get("metadata") or {})
 
-    def _exchange_class(self, spec: Any, metadata: dict[str, Any]) -> None:
+    def _exchange_class(self, key: ObjectKey, spec: Any, metadata: dict[str, Any]) -> None:
         classes = self.destination.storage_classes
         annotations = metadata.get("annotations") or {}
         for holder, member in ((spec or {}, "storageClassName"), (annotations, _CLASS_ANNOTATION)):
             if holder.get(member) in classes:
                 holder[member] = classes[holder[member]]
-                self.classes.add(holder[member])
+                self.classes.setdefault(holder[member], set()).add(key)
 
     # ── what there is to say ────────────────────────────────────────────────────────────────────────────
 
@@ -255,7 +259,11 @@ class Carrier:
             yield from ((_ANNOTATIONS, each) for each in mentions.in_annotations(body, there.names))
 
     def _tell_left(
-        self, was: ObjectKey, before: Iterable[tuple[str, Mention]], after: Iterable[tuple[str, Mention]]
+        self,
+        was: ObjectKey,
+        now: ObjectKey,
+        before: Iterable[tuple[str, Mention]],
+        after: Iterable[tuple[str, Mention]],
     ) -> None:
         """Tell of that what nothing changed on the way: neither the move nor a rewrite."""
         kept = {(what, mention.text) for what, mention in before}
@@ -264,18 +272,17 @@ class Carrier:
             if (what, mention.text) in kept:
                 places.setdefault(what, []).append(mention.place)
         for what, found in places.items():
-            self._say(what, f"{was} {named(list(dict.fromkeys(found)), _MOST_PLACES)}")
+            self._say(what, f"{was} {named(list(dict.fromkeys(found)), _MOST_PLACES)}", now)
 
-    def _say(self, what: str, where: str) -> None:
-        found = self._places.setdefault(what, [])
-        if where not in found:
-            found.append(where)
+    def _say(self, what: str, where: str, now: ObjectKey) -> None:
+        self._places.setdefault(what, {}).setdefault(where, now)
 
-    @property
-    def warnings(self) -> Iterable[str]:
-        """What to know before agreeing to it, in sentences."""
+    def warnings(self, restored: Callable[[ObjectKey], bool] = lambda _key: True) -> Iterator[str]:
+        """What to know of what is restored before agreeing to it, in sentences."""
         for what, places in self._places.items():
-            yield f"{what}: {named(places)}."
+            about = [where for where, key in places.items() if restored(key)]
+            if about:
+                yield f"{what}: {named(about)}."
         yield from self.rewrites.unmet
 
 

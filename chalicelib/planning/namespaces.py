@@ -32,6 +32,11 @@ _TRACKED_NAMESPACE = re.compile(r"^([^:]+:[^:]+:)([^:/]+)(?=/)")
 _RBAC = "rbac.authorization.k8s.io"
 
 
+def home_of(key: ObjectKey) -> str:
+    """The namespace that an object is in, or that it is; `""` of what belongs to the whole cluster."""
+    return key.name if key[:2] == NAMESPACE else key.namespace
+
+
 def moved_key(key: ObjectKey, names: Names) -> ObjectKey:
     """What an object is called there. Cluster-scoped ones keep their name, but for the namespaces themselves."""
     if key[:2] == NAMESPACE:

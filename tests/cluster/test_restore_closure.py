@@ -342,6 +342,9 @@ def test_a_secret_of_others_is_not_kept_unless_it_is_selected_and_then_comes_bac
         scene.delete(namespace)
         (said,) = [warning for warning in scene.plan(version).warnings if "does not hold it" in warning]
         assert said.startswith(f"Secret {scene.namespace}-infra/storage is not there")
+        # Who restores a part is told of what that refers to.
+        assert said in scene.plan(version, only=["StorageClass"]).warnings
+        assert said not in scene.plan(version, only=["PersistentVolumeClaim"]).warnings
         done = scene.restore_well(chosen)
         assert done.outcomes() == {namespace: "create", "Secret/storage": "create"}
         assert not any("does not hold it" in warning for warning in scene.plan(version).warnings)

@@ -287,6 +287,16 @@ def test_claims_get_the_storage_class_that_is_named_for_theirs_if_it_is_there(sc
         scene.api.delete(f"{path}/{copy}")
 
 
+def test_of_a_restore_of_a_part_only_what_is_restored_is_told(scene: Scene, copy: str) -> None:
+    version = scene.backup()
+    asked = {"namespaces": {scene.namespace: copy}, "storageClasses": {"none-such": f"{copy}-missing"}}
+    whole, part = scene.plan(version, **asked), scene.plan(version, **asked, only=["Namespace", "Role"])
+    assert "There is no StorageClass" in " ".join(whole.blockers)
+    assert "DNS names of the old namespace" in " ".join(whole.warnings)
+    assert (part.blockers, part.warnings) == ((), ())
+    assert scene.plan(version, **asked, only=["PersistentVolumeClaim", "Namespace"]).blockers == whole.blockers
+
+
 JOBS = """
 apiVersion: batch/v1
 kind: CronJob
