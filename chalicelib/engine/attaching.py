@@ -30,7 +30,8 @@ class Attaching:
     def detach(self, owner: Action) -> None:
         """Before an owner is deleted: take the references to it out of everything that is not to go with it.
 
-        Of claims the volumes are kept as well: the controller of a StatefulSet may own them again at once.
+        Of claims the volumes are kept as well: the controller of a StatefulSet may not have seen in time that it is
+        to leave them.
         """
         for identity in owner.dependents:
             key = identity.key

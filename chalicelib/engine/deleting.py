@@ -9,9 +9,11 @@ from chalicelib.domain.objects import ObjectKey, Resource
 from chalicelib.domain.plan import Action
 from chalicelib.engine import held
 from chalicelib.engine.attaching import Attaching
+from chalicelib.engine.claim_policy import ClaimPolicy
 from chalicelib.engine.sending import MOST_TRIES, Sending
 from chalicelib.engine.volumes import Kept, Volumes, is_claim
 from chalicelib.engine.written import Written, busy, refuse_if_moved, sentences
+from chalicelib.planning.claim_policy import takes_claims
 
 #: How long one object may take to disappear, seconds.
 _LIMIT = 120.0
@@ -26,6 +28,7 @@ class Deleting:
         self._sending = sending
         self._attaching = attaching
         self._volumes = volumes
+        self._claim_policy = ClaimPolicy(sending)
 
     def delete(self, action: Action, resource: Resource) -> Written:
         """Delete what was planned and wait for its end."""
@@ -39,9 +42,7 @@ class Deleting:
         """Delete the very object that was planned, and say what was kept of it."""
         key = action.object.key
         if not is_claim(resource):
-            self._attaching.detach(action)
-            self._send(action, resource)
-            return Kept()
+            return Kept(said=self._send_owner(action, resource))
         live = self._sending.read(resource, key)
         if live is None:
             return Kept()
@@ -56,6 +57,18 @@ class Deleting:
             self._volumes.settle_now(key)
             raise
         return kept
+
+    def _send_owner(self, action: Action, resource: Resource) -> str:
+        """Detach what is not to go with it, and delete it."""
+        told = self._claim_policy.leave_claims(action, resource)
+        try:
+            self._attaching.detach(action)
+            self._send(action, resource)
+        except (ClusterRefused, Conflict):
+            if told.changed:
+                self._claim_policy.take_claims(action, resource)
+            raise
+        return told.message
 
     def wait_gone(self, resource: Resource, key: ObjectKey, uid: str) -> None:
         """Wait until the object of that uid is gone."""
@@ -96,6 +109,9 @@ class Deleting:
             if live is None:
                 return
             refuse_if_moved(action, live, resource)
+            if takes_claims(live):  # somebody has given it its policy back
+                self._claim_policy.leave_claims(action, resource)
+                self._attaching.detach(action)
             version = str(live["metadata"]["resourceVersion"])
         raise busy(key, "it was not deleted")
 

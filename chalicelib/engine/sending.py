@@ -60,6 +60,10 @@ class Sending:
         """Whether this action has changed something, or may have."""
         return self._sent.wrote
 
+    def has_written(self) -> None:
+        """An earlier try of this action has changed something."""
+        self._sent.wrote = True
+
     def between(self, tried: int, *, begun: bool = False) -> None:
         """Between two requests of one action: once it has changed something, it is not left half done because a
         worker's time is over. Or slow answers and short turns would have each turn begin with the same ones. Tries

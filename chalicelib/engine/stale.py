@@ -14,7 +14,8 @@ import orjson
 from chalicelib.domain.document import Document
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.objects import Body, ObjectKey
-from chalicelib.domain.plan import Action, Plan
+from chalicelib.domain.plan import Action, Plan, Verb
+from chalicelib.planning.claim_policy import before_it_was_told
 from chalicelib.planning.normalise import digest
 from chalicelib.planning.sayings import named
 
@@ -50,11 +51,16 @@ def is_as_planned(action: Action, content: Body, hashed: bytes | None = None) ->
     """Whether a live object (normalised) still has the content that an action rests on.
 
     The rules of an aggregated role are no part of that: its controller writes them anew while the very same plan
-    writes the roles they are taken from.
+    writes the roles they are taken from. And a StatefulSet that is to go may have been told already to leave its
+    claims.
     """
     if content.get("aggregationRule"):
         return True
-    return (hashed or digest(content)).hex() in {action.live_digest, action.detached_digest}
+    planned = {action.live_digest, action.detached_digest}
+    if (hashed or digest(content)).hex() in planned:
+        return True
+    before = before_it_was_told(content) if action.verb in {Verb.DELETE, Verb.REPLACE} else None
+    return before is not None and digest(before).hex() in planned
 
 
 def _essence(of: Plan) -> dict[ObjectKey, tuple[Any, ...]]:

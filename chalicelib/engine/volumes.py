@@ -34,15 +34,17 @@ _MOST_TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A volume that outlasts its claim: its name, the reclaim policy it had (empty: nothing was changed)."""
+    """A volume that outlasts its claim: its name, the reclaim policy it had (empty: nothing was changed); and what is
+    said of the delete where there is none."""
 
     volume: str = ""
     policy: str = ""
+    said: str = ""
 
     @property
     def message(self) -> str:
         """What there is to say of it."""
-        return f"Its volume {self.volume} was kept with its data." if self.volume else ""
+        return f"Its volume {self.volume} was kept with its data." if self.volume else self.said
 
     @property
     def memory(self) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from chalicelib.domain.errors import ClusterRefused, TurnEnded
 from chalicelib.domain.operation import State
 from tests.harness.processes import wait_until
 from tests.support.moments import Moment
@@ -147,6 +149,10 @@ spec:
 ITS_CLAIM = "PersistentVolumeClaim/data-db-0"
 
 
+def when_deleted(scene: Scene) -> str:
+    return str(scene.get("StatefulSet/db")["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"])
+
+
 def owners(scene: Scene, key: str) -> list[str]:
     return [owner["uid"] for owner in scene.get(key)["metadata"].get("ownerReferences") or ()]
 
@@ -156,15 +162,6 @@ def owners(scene: Scene, key: str) -> list[str]:
     ["objects: [{namespaces: [NS]}]", "objects: [{namespaces: [NS], exclude: {kinds: [PersistentVolumeClaim]}}]"],
 )
 def test_claims_stay_when_the_stateful_set_that_would_take_them_goes(cluster, state: str) -> None:
-    # Its controller may own the claim once more between the two writes, which nobody can keep it from: then the claim
-    # goes, and its volume stays. Rare, and not every time.
-    for _ in range(2):
-        if _claims_stay(cluster, state):
-            return
-    assert _claims_stay(cluster, state)
-
-
-def _claims_stay(cluster, state: str) -> bool:
     with open_scene(cluster, NOTE, state=state) as scene:
         version = scene.backup()
         scene.expect("v1", "PersistentVolumeClaim")
@@ -174,6 +171,16 @@ def _claims_stay(cluster, state: str) -> bool:
         wait_until(lambda: owners(scene, ITS_CLAIM), seconds=30, what="the claim to be owned")
         uid = scene.uid(ITS_CLAIM)
 
+        def come_by() -> None:
+            scene.patch("Pod/db-0", {"metadata": {"labels": {"seen": "yes"}}})
+            wait_until(
+                lambda: owners(scene, ITS_CLAIM) or when_deleted(scene) == "Retain",
+                seconds=30,
+                what="the controller to own the claim once more, if it may",
+            )
+
+        scene.expect("v1", "Pod")
+        scene.watch.add(Moment("write-allowed", r"DELETE .*/statefulsets/db"), come_by)
         planned = scene.planned(version)[ITS_CLAIM]
         restored = scene.restore_well(version)
 
@@ -181,9 +188,6 @@ def _claims_stay(cluster, state: str) -> bool:
         assert "is deleted: it stays" in planned.message
         assert "StatefulSet/db" not in scene.look()
         time.sleep(3)  # the garbage collector would have come by
-        if not scene.api.exists(scene.find(ITS_CLAIM)):
-            assert policies(scene, [name]) == {("Released", "Retain")}
-            return False
         assert (scene.uid(ITS_CLAIM), owners(scene, ITS_CLAIM)) == (uid, [])
         assert policies(scene, [name]) == {("Bound", "Delete")}
 
@@ -196,7 +200,71 @@ def _claims_stay(cluster, state: str) -> bool:
             what="the claim to be owned",
         )
         assert policies(scene, [name]) == {("Bound", "Delete")}
-        return True
+        assert when_deleted(scene) == "Delete"
+
+
+@contextmanager
+def extra_stateful_set(control_plane) -> Iterator[tuple[Scene, str, str]]:
+    """A scene, its version, and the claim's uid: the StatefulSet came later, and owns its claim."""
+    with open_scene(control_plane, NOTE) as scene:
+        version = scene.backup()
+        scene.expect("v1", "PersistentVolumeClaim")
+        scene.make(STATEFUL_SET)
+        wait_until(lambda: scene.api.exists(scene.find(ITS_CLAIM)), seconds=30, what="the claim")
+        wait_until(lambda: owners(scene, ITS_CLAIM), seconds=30, what="the claim to be owned")
+        yield scene, version, scene.uid(ITS_CLAIM)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [Moment("write-answered", r"PATCH .*/statefulsets/db"), Moment("write-allowed", r"DELETE .*/statefulsets/db")],
+    ids=str,
+)
+def test_a_worker_finds_a_stateful_set_that_another_told_to_leave_its_claims(control_plane, moment: Moment) -> None:
+    with extra_stateful_set(control_plane) as (scene, version, uid):
+
+        def end() -> None:
+            raise TurnEnded("The worker's time is over.")
+
+        scene.watch.add(moment, end)
+        begun = scene.start("restore", version=version)
+
+        def ended() -> bool:
+            scene.engine.tick()
+            return scene.repository.operations.get(scene.application.id, begun.id).state.ended
+
+        wait_until(ended, seconds=120, what="the restore to end")
+
+        done = scene.repository.operations.get(scene.application.id, begun.id)
+        assert (done.state, done.error) == (State.SUCCEEDED, None)
+        assert done.turns >= 1
+        assert "StatefulSet/db" not in scene.look()
+        assert (scene.uid(ITS_CLAIM), owners(scene, ITS_CLAIM)) == (uid, [])
+
+
+def broken() -> None:
+    raise RuntimeError("something nobody thought of")
+
+
+def refused() -> None:
+    raise ClusterRefused("not on a Friday", http_status=403, reason="Forbidden", request="DELETE")
+
+
+@pytest.mark.parametrize(("fail", "on_failure"), [(broken, "rollback"), (refused, "rollback"), (refused, "keep")])
+def test_a_stateful_set_that_does_not_go_takes_its_claims_again(
+    control_plane, fail: Callable[[], None], on_failure: str
+) -> None:
+    with extra_stateful_set(control_plane) as (scene, version, uid):
+        scene.watch.add(Moment("write-allowed", r"DELETE .*/statefulsets/db"), fail)
+        owner = scene.uid("StatefulSet/db")
+
+        restored = scene.restore(version, onFailure=on_failure)
+
+        assert restored.state is (State.FAILED if on_failure == "rollback" else State.PARTIAL)
+        assert any("PATCH" in write and "statefulsets/db" in write for write in restored.writes)
+        assert (scene.uid("StatefulSet/db"), when_deleted(scene)) == (owner, "Delete")
+        assert scene.uid(ITS_CLAIM) == uid
+        wait_until(lambda: owners(scene, ITS_CLAIM) == [owner], seconds=30, what="the claim to be owned")
 
 
 def test_claims_that_go_with_consent_go_by_themselves_and_come_back_with_their_data(cluster) -> None:
