@@ -101,26 +101,6 @@ class Discovery:
         resources = tuple(changed.get((found.group, found.kind), found) for found in self.resources)
         return dataclasses.replace(self, resources=resources)
 
-    def find(self, name: str) -> tuple[Resource, ...]:
-        """Every resource that goes by a name: kind, plural or short name, alone or with its group.
-
-        `Deployment.apps`, `deployments.apps`, `deployment`, `deploy`. The core group comes first, then
-        Kubernetes' own groups, then the rest by name.
-        """
-        head, _, group = name.partition(".")
-        wanted = head.lower()
-        found = [
-            resource
-            for resource in self.resources
-            if (not group or resource.group == group)
-            and (wanted in {resource.kind.lower(), resource.plural.lower()} or wanted in resource.short_names)
-        ]
-        return tuple(sorted(found, key=_rank))
-
-    def by_kind(self, name: str) -> Resource | None:
-        """The first of `find(name)`."""
-        return next(iter(self.find(name)), None)
-
 
 def discover(client: Client, *, max_age: float = CACHE_SECONDS) -> Discovery:
     """What this API server serves; an answer that is younger than `max_age` seconds is used again."""
@@ -150,11 +130,6 @@ def refresh(client: Client, *, deadline: float | None = None) -> Discovery:
 
 _cache: weakref.WeakKeyDictionary[Transport, tuple[float, Discovery]] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
-
-
-def _rank(resource: Resource) -> tuple[int, str, str]:
-    own = "." not in resource.group or resource.group.endswith(".k8s.io")
-    return (0 if not resource.group else 1 if own else 2, resource.group, resource.kind)
 
 
 def choose(resources: Iterable[Resource], unavailable: Iterable[Unavailable]) -> Discovery:
@@ -211,7 +186,6 @@ def _discovered(group: str, version: str, entry: Mapping[str, Any]) -> Resource:
         namespaced=entry.get("scope") == "Namespaced",
         verbs=frozenset(entry.get("verbs") or []),
         has_status="update" in subresources.get("status", []),
-        short_names=tuple(entry.get("shortNames") or []),
     )
 
 
@@ -262,7 +236,6 @@ def read_resource_list(group: str, version: str, listed: Mapping[str, Any]) -> l
             namespaced=bool(entry.get("namespaced")),
             verbs=frozenset(entry.get("verbs") or []),
             has_status=entry.get("name") in with_status,
-            short_names=tuple(entry.get("shortNames") or []),
         )
         for entry in entries
         if "/" not in str(entry.get("name", ""))

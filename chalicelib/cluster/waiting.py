@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 
 from chalicelib.cluster.client import Client, now
-from chalicelib.cluster.discovery import Discovery
-from chalicelib.cluster.health import observe
 from chalicelib.cluster.refusals import subject
-from chalicelib.domain.application import WorkloadHealth
 from chalicelib.domain.errors import ClusterRefused, DeadlineExceeded, Interrupted
 from chalicelib.domain.objects import Body, Resource
 
@@ -173,46 +170,6 @@ def not_established(crd: Body) -> str:
     if established.get("status") == "True":
         return ""
     return f"it is not established: {established.get('message') or 'the server has not looked at it yet'}"
-
-
-def until_ready(
-    client: Client,
-    discovery: Discovery,
-    namespaces: Iterable[str],
-    *,
-    timeout: float,
-    only: Collection[tuple[str, str, str]] | None = None,
-    between: Between = _nothing,
-) -> list[WorkloadHealth]:
-    """Wait until workloads are ready, and give what was seen last.
-
-    `only` names those that count, as `(kind, namespace, name)`: one of them that is not there is not ready either.
-    """
-    wanted = sorted(set(namespaces))
-    seen: list[WorkloadHealth] = []
-
-    def look() -> str:
-        seen[:] = observe(client, discovery, wanted, deadline=now() + min(timeout, 30.0))
-        return unready(seen, only)
-
-    until(look, f"workloads in {', '.join(wanted)} to be ready", timeout=timeout, between=between)
-    return seen
-
-
-def unready(seen: Iterable[WorkloadHealth], only: Collection[tuple[str, str, str]] | None = None) -> str:
-    """The workloads that are not ready, the first three by name and reason."""
-    by_name = {(health.kind, health.namespace, health.name): health for health in seen}
-    missing = [
-        f"{kind} {namespace}/{name} is not there" for kind, namespace, name in sorted(set(only or ()) - set(by_name))
-    ]
-    missing += [
-        f"{health.kind} {health.namespace}/{health.name} has {health.ready} of {health.wanted} ready"
-        + (f" ({health.message})" if health.message else "")
-        for key, health in sorted(by_name.items())
-        if not health.healthy and (only is None or key in only)
-    ]
-    more = f"; and {len(missing) - 3} more" if len(missing) > 3 else ""
-    return "; ".join(missing[:3]) + more
 
 
 def _get(client: Client, path: str, timeout: float) -> Body | None:

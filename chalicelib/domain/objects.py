@@ -55,7 +55,6 @@ class Resource:
     verbs: frozenset[str] = field(default_factory=frozenset)
     #: `status` has a subresource of its own, so that a PUT of the object leaves it alone.
     has_status: bool = False
-    short_names: tuple[str, ...] = ()
 
     @property
     def api_version(self) -> str:

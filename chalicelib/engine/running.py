@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from chalicelib.domain.application import Application
 from chalicelib.domain.errors import (
     ClusterUnreachable,
     Conflict,
@@ -23,7 +22,6 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.operation import Operation, OperationError, OperationKind, State
 from chalicelib.domain.traces import places
 from chalicelib.engine import turns
-from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.collector import rare_collections
 from chalicelib.engine.turns import TurnTerms
 from chalicelib.engine.work import Budget, Finish, Flow, Next, Work
@@ -39,7 +37,6 @@ NOT_SETTLED = "It could not be settled what it left behind: make a plan to see h
 
 #: Called with each operation that ended here: for counting, it decides nothing.
 Ended = Callable[[Operation], object]
-Connect = Callable[[Application, Callable[[], None]], ClusterSession]
 
 
 class Run:

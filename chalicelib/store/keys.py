@@ -14,7 +14,7 @@ import base64
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -329,7 +329,3 @@ def _dump(record: dict[str, Any]) -> bytes:
 def _sum(record: dict[str, Any]) -> str:
     """Tells a damaged file from a wrong passphrase. (What stands against malice is that boxes are authenticated.)"""
     return hashlib.sha256(orjson.dumps(record, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-#: Opens the keyring when something is first encrypted or decrypted: scrypt takes a tenth of a second.
-Opener = Callable[[], Keyring]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
 from typing import Any
 
 import orjson
@@ -18,8 +16,6 @@ from chalicelib.store.segments import SegmentReader
 
 OBJECTS = "objects"
 DOCUMENT = "document"
-#: Segments that are fetched ahead of the one that is read.
-_AHEAD = 4
 
 
 class VersionObjects:
@@ -41,35 +37,18 @@ class VersionObjects:
         """The whole index in memory, to look up keys in."""
         return CompactIndex.of(self.read_index())
 
-    def read_object(self, row: IndexRow) -> dict[str, Any]:
-        """The line of one object: `{"object": …, …}` as the backup wrote it."""
-        return self._parse(row, self._reader.get(row.segment, OBJECTS))
-
-    def read_objects(
-        self, rows: Iterable[IndexRow], executor: Executor | None = None
-    ) -> Iterator[tuple[ObjectKey, dict[str, Any]]]:
-        """The lines of many objects, each segment read once; an `executor` fetches the next few ahead.
+    def read_objects(self, rows: Iterable[IndexRow]) -> Iterator[tuple[ObjectKey, dict[str, Any]]]:
+        """Objects as the backup wrote them, each segment read once.
 
         The order is that of the rows, but for rows of one segment, which come together.
         """
         by_segment: dict[str, list[IndexRow]] = {}
         for row in rows:
             by_segment.setdefault(row.segment, []).append(row)
-        for name, plain in self._fetch(list(by_segment), executor):
-            for row in by_segment[name]:
+        for name, found in by_segment.items():
+            plain = self._reader.get(name, OBJECTS)
+            for row in found:
                 yield row.key, self._parse(row, plain)
-
-    def _fetch(self, names: list[str], executor: Executor | None) -> Iterator[tuple[str, bytes]]:
-        if executor is None:
-            for name in names:
-                yield name, self._reader.get(name, OBJECTS)
-            return
-        ahead = deque((name, executor.submit(self._reader.get, name, OBJECTS)) for name in names[:_AHEAD])
-        for following in [*names[_AHEAD:], *[None] * len(ahead)]:
-            name, future = ahead.popleft()
-            if following is not None:
-                ahead.append((following, executor.submit(self._reader.get, following, OBJECTS)))
-            yield name, future.result()
 
     def _parse(self, row: IndexRow, plain: bytes) -> dict[str, Any]:
         line = plain[row.offset : row.offset + row.length]

@@ -26,10 +26,9 @@ from chalicelib.store.backend import Backend, Changed, Exists
 from chalicelib.store.compression import compress, decompress
 from chalicelib.store.condemned import lists
 from chalicelib.store.keys import ApplicationKey
-from chalicelib.store.sealing import NONCE_BYTES, TAG_BYTES, BoxError, keyed_hash, same, seal, unseal
+from chalicelib.store.sealing import BoxError, keyed_hash, same, seal, unseal
 
 HEADER = b"MS\x01\x01"
-OVERHEAD = len(HEADER) + NONCE_BYTES + TAG_BYTES
 _RANDOM_CHARACTERS = 8
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 

@@ -51,9 +51,9 @@ def test_the_servers_own_kinds_are_found_and_only_what_can_be_kept(client: Clien
     assert {("", "Secret"), ("apps", "Deployment"), ("rbac.authorization.k8s.io", "ClusterRole")} <= keys
     assert ("events.k8s.io", "Event") not in keys
     assert not {"ComponentStatus", "TokenReview", "SelfSubjectAccessReview", "Binding"} & {kind for _, kind in keys}
-    deployment = found.by_kind("deploy")
+    deployment = found.resource_for("apps", "Deployment")
     assert (deployment.api_version, deployment.has_status, deployment.namespaced) == ("apps/v1", True, True)
-    assert not found.by_kind("Secret").has_status
+    assert not found.resource_for("", "Secret").has_status
     assert all({"list", "get", "create"} <= resource.verbs for resource in found)
 
 
@@ -63,14 +63,14 @@ def test_a_new_kind_is_found_when_asked_anew_and_its_version_is_the_preferred(cl
     made = objects.create(definition(group))
     try:
         until_established(client, f"gadgets.{group}", timeout=20)
-        gadgets = refresh(client).by_kind("gad")
-        assert before.by_kind("gad") is None
+        gadgets = refresh(client).resource_for(group, "Gadget")
+        assert before.resource_for(group, "Gadget") is None
         assert (gadgets.api_version, gadgets.namespaced, gadgets.has_status) == (f"{group}/v1", False, True)
         assert discover(client).versions[group, "Gadget"] == ("v1", "v1beta1")
         stored = objects.create({"apiVersion": f"{group}/v1", "kind": "Gadget", "metadata": {"name": "one"}})
         assert objects.get(gadgets, "", "one") == stored
     finally:
-        crds = before.by_kind("CustomResourceDefinition")
+        crds = before.resource_for("apiextensions.k8s.io", "CustomResourceDefinition")
         objects.delete(crds, "", f"gadgets.{group}", uid=made["metadata"]["uid"])
         until_deleted(client, crds, "", f"gadgets.{group}", timeout=20)
 
@@ -92,13 +92,13 @@ def test_a_group_whose_api_server_is_down_is_named_and_harms_no_other(client: Cl
         "spec": spec,
     }
     made = Objects(client).create(service)
-    services = discover(client).by_kind("APIService")
+    services = discover(client).resource_for("apiregistration.k8s.io", "APIService")
     try:
         end = time.monotonic() + 30
         while not (found := refresh(client)).unavailable and time.monotonic() < end:
             time.sleep(0.2)
         assert [(missing.group, missing.version) for missing in found.unavailable] == [("down.example.com", "v1")]
-        assert found.by_kind("Deployment") is not None
+        assert found.resource_for("apps", "Deployment") is not None
     finally:
         Objects(client).delete(services, "", name, uid=made["metadata"]["uid"])
 

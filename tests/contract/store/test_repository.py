@@ -42,7 +42,7 @@ def test_a_version_is_read_back_by_another_process_with_the_passphrase(real_plac
     assert len(index) == 705
     read = dict(objects.read_objects(index))
     assert read[key_of("Secret", 17)] == json.loads(line_of("Secret", 17, 600))
-    assert objects.read_object(index.get(key_of("ConfigMap", 3))) == json.loads(line_of("ConfigMap", 3, 600))
+    assert read[key_of("ConfigMap", 3)] == json.loads(line_of("ConfigMap", 3, 600))
 
 
 def test_vault_and_control_may_be_different_storages(real_place: Place, other_place: Place) -> None:

@@ -216,11 +216,10 @@ def test_a_failed_upload_is_told_to_all_who_wait_for_it_and_tried_again_by_the_n
     assert repository.segment_reader(APP).get(segment, "objects") == b"content"
 
 
-def test_objects_are_fetched_ahead_and_each_segment_once(repository: Repository) -> None:
+def test_objects_come_in_the_order_of_the_index(repository: Repository) -> None:
     sealed = sealed_version(repository, APP, secrets=range(3000))
-    with ThreadPoolExecutor(4) as pool:
-        objects = repository.objects(sealed)
-        keys = [key for key, _ in objects.read_objects(objects.load_index(), pool)]
+    objects = repository.objects(sealed)
+    keys = [key for key, _ in objects.read_objects(objects.load_index())]
     assert keys == [key_of("ConfigMap", n) for n in range(5)] + [key_of("Secret", n) for n in range(3000)]
 
 

@@ -30,18 +30,18 @@ BUSY = (
     group(
         "",
         v1=[
-            entry("Pod", "pods", shortNames=["po"], subresources=STATUS),
-            entry("Service", "services", shortNames=["svc"]),
-            entry("Event", "events", shortNames=["ev"]),
+            entry("Pod", "pods", subresources=STATUS),
+            entry("Service", "services"),
+            entry("Event", "events"),
             entry("Binding", "bindings", verbs=["create"]),
             entry("ComponentStatus", "componentstatuses", "Cluster", ["get", "list"]),
-            entry("Namespace", "namespaces", "Cluster", shortNames=["ns"]),
+            entry("Namespace", "namespaces", "Cluster"),
         ],
     ),
-    group("events.k8s.io", v1=[entry("Event", "events", shortNames=["ev"])]),
+    group("events.k8s.io", v1=[entry("Event", "events")]),
     group("extensions", v1beta1=[entry("Deployment", "deployments"), entry("Gadget", "gadgets")]),
-    group("apps", v1=[entry("Deployment", "deployments", shortNames=["deploy"], subresources=STATUS)]),
-    group("serving.knative.dev", v1=[entry("Service", "services", shortNames=["ksvc"])]),
+    group("apps", v1=[entry("Deployment", "deployments", subresources=STATUS)]),
+    group("serving.knative.dev", v1=[entry("Service", "services")]),
     group("autoscaling", v2=[entry("Scaler", "scalers")], v1=[entry("Scaler", "scalers"), entry("Old", "olds")]),
 )
 
@@ -82,20 +82,6 @@ def test_a_status_of_its_own_is_known() -> None:
     assert not found.resource_for("", "Service").has_status
 
 
-def test_kinds_are_found_by_all_their_names() -> None:
-    found = discovered(*BUSY)
-    for name in ("Deployment.apps", "deployments.apps", "deployment", "deployments", "deploy", "DEPLOYMENT"):
-        assert found.by_kind(name) == found.resource_for("apps", "Deployment"), name
-    assert found.by_kind("nothing") is None
-    assert found.by_kind("Deployment.nowhere") is None
-
-
-def test_of_kinds_with_one_name_kubernetes_own_comes_first() -> None:
-    found = discovered(*BUSY)
-    assert [resource.group for resource in found.find("service")] == ["", "serving.knative.dev"]
-    assert found.by_kind("Service.serving.knative.dev").short_names == ("ksvc",)
-
-
 def test_a_body_goes_to_its_own_version_while_that_is_served() -> None:
     found = discovered(*BUSY)
     assert found.resource_of({"apiVersion": "autoscaling/v1", "kind": "Scaler"}).api_version == "autoscaling/v1"
@@ -114,7 +100,7 @@ def test_a_group_whose_server_is_down_is_named_and_the_others_are_there() -> Non
 def test_the_old_way_gives_the_same() -> None:
     listed = {
         "resources": [
-            {"name": "pods", "kind": "Pod", "namespaced": True, "verbs": ALL, "shortNames": ["po"]},
+            {"name": "pods", "kind": "Pod", "namespaced": True, "verbs": ALL},
             {"name": "pods/status", "kind": "Pod", "namespaced": True, "verbs": ["get", "patch", "update"]},
             {"name": "pods/exec", "kind": "PodExecOptions", "namespaced": True, "verbs": ["create", "get"]},
         ]

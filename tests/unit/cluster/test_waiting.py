@@ -9,10 +9,8 @@ from chalicelib.cluster.waiting import (
     not_established,
     only_an_api_is_missing,
     still_there,
-    unready,
     until,
 )
-from chalicelib.domain.application import WorkloadHealth
 from chalicelib.domain.errors import Cancelled, DeadlineExceeded
 
 
@@ -91,18 +89,3 @@ def test_why_a_definition_is_not_served_is_said() -> None:
     assert "widgets is already in use" in not_established({"status": {"conditions": [taken]}})
     assert "not established" in not_established({})
     assert not_established({"status": {"conditions": [{"type": "Established", "status": "True"}]}}) == ""
-
-
-def test_unready_workloads_are_named_with_their_reasons() -> None:
-    seen = [
-        WorkloadHealth(kind="Deployment", namespace="shop", name="web", wanted=2, ready=1, message="pod x: crash"),
-        WorkloadHealth(kind="Deployment", namespace="shop", name="api", wanted=1, ready=1),
-    ]
-    assert unready(seen) == "Deployment shop/web has 1 of 2 ready (pod x: crash)"
-    assert unready(seen, {("Deployment", "shop", "api")}) == ""
-    assert unready(seen, {("Deployment", "shop", "gone")}) == "Deployment shop/gone is not there"
-
-
-def test_many_unready_workloads_are_counted() -> None:
-    seen = [WorkloadHealth(kind="Pod", namespace="shop", name=f"p{n}", wanted=1, ready=0) for n in range(9)]
-    assert unready(seen).endswith("; and 6 more")
