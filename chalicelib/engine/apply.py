@@ -216,7 +216,8 @@ class _Execution:
             raise interrupted
 
     def try_again(self) -> None:
-        """Try what waits for room: one of them, and the others if that one found it.
+        """Try what waits for room: one of them, and the others if that one found it. And what the server was too slow
+        for: it has less to do now.
 
         A webhook that does not answer takes its time to, so it is asked again at the end only.
         """
@@ -224,8 +225,22 @@ class _Execution:
             first, *others = self.put_off.for_room
             self.carry_out([first])
             if first in self.put_off:
-                return
+                break
             self.carry_out(others)
+        for group in self.put_off.too_slow:
+            self._try_slowly(group)
+
+    def _try_slowly(self, group: list[Numbered]) -> None:
+        """One by itself, then twice as many at once each time, as long as all are answered in time."""
+        many = 1
+        while group and not self.stops:
+            some = group[:many]
+            self.carry_out(some, Manner.ALONE if len(some) == 1 else Manner.USUAL)
+            left = [item for item in some if item in self.put_off]
+            if left and len(some) == 1:
+                return
+            group = left + group[many:]
+            many = max(many // 2, 1) if left else min(many * 2, _BATCH)
 
     def give_up_waiting(self) -> None:
         """Nobody gives up anything more: the last tries of each, then it is a failure.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from chalicelib.domain.plan import Action, LedgerEntry
-from chalicelib.engine.silence import unanswered
+from chalicelib.engine.silence import slow, unanswered
 from chalicelib.planning import services
 
 
@@ -53,6 +53,11 @@ class PutOff:
         silent = [item for item, entry in self._in_order() if unanswered(entry)]
         groups = itertools.groupby(sorted(silent, key=_kind), key=_kind)
         return [list(group) for _, group in groups]
+
+    @property
+    def too_slow(self) -> list[list[Numbered]]:
+        """Those of the same that got their answer too late, where that may be for all that was sent beside them."""
+        return [group for group in self.for_answers if all(slow(self.waiting[item.number][1]) for item in group)]
 
     def give_up(self) -> Iterator[tuple[int, LedgerEntry]]:
         """Their refusals, for good."""

@@ -138,7 +138,7 @@ class Sending:
         manner = self._sent.manner
         if manner is not Manner.BRIEF:
             self._keep_silent(write, send)
-        brief = None if manner is Manner.ASKING else self._silence.brief(write)
+        brief = None if manner in {Manner.ASKING, Manner.ALONE} else self._silence.brief(write)
         before, self._sent.wrote = self._sent.wrote, True
         began = now()
         try:
@@ -162,12 +162,16 @@ class Sending:
         known = self._silence.of(write)
         if known is None:
             return
-        if self._sent.manner is not Manner.ASKING:
+        if self._sent.manner not in {Manner.ASKING, Manner.ALONE}:
             raise known
         try:
             self._ask(write, send)
         except ClusterUnreachable:
             raise known from None
+        except ClusterRefused as refusal:
+            if silence.unanswered(refusal):
+                self._silence.begins(write, refusal)
+            raise
         self._silence.ends(write)
 
     def _find_out_why(
@@ -181,12 +185,16 @@ class Sending:
         if brief is not None:
             self._silence.begins(write, brief)
             raise brief from error
-        try:
-            self._ask(write, send)
-        except ClusterRefused as refusal:
-            if silence.unanswered(refusal):
-                self._silence.begins(write, refusal)
-            raise
+        with self._silence.finding_out(write):
+            known = self._silence.of(write, sent=True)
+            if known is not None and self._sent.manner is Manner.USUAL:
+                raise known from error
+            try:
+                self._ask(write, send)
+            except ClusterRefused as refusal:
+                if silence.unanswered(refusal):
+                    self._silence.begins(write, refusal)
+                raise
 
     def _ask(self, write: Write, send: Callable[..., T]) -> None:
         """Ask by dry run, for as long as this worker has. Raises what became of it; `ClusterUnreachable` if that
@@ -208,7 +216,7 @@ class Sending:
             raise silence.mute(write) from error
         took = now() - began
         if took > usual:
-            raise silence.too_slow(write, usual, took)
+            raise silence.too_slow(write, usual, took, alone=self._sent.manner is Manner.ALONE)
 
 
 def _version(body: Body) -> str | None:

@@ -9,12 +9,17 @@ no answer is asked once more as a dry run, which writes nothing, needs no lease,
 
 What was found out with one object goes for all of its kind: they are not sent until one of them is answered. Or each
 of many would take its time, and the server would be kept busy with them.
+
+A dry run that is answered too late tells less: the server may be slow for all that it was sent at once. Such a write
+is tried again with nothing beside it before it counts as one that hangs.
 """
 
 from __future__ import annotations
 
 import enum
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from chalicelib.domain.errors import ClusterRefused, Told
@@ -31,6 +36,7 @@ SLOW_SECONDS = 2.0
 _NOT_CALLED = "failed calling webhook"
 _NO_DRY_RUN = "does not support dry run"
 _MARK = "unanswered"
+_SLOW = "slow"
 
 
 class Manner(enum.Enum):
@@ -40,6 +46,8 @@ class Manner(enum.Enum):
     USUAL = enum.auto()
     #: It is asked by dry run whether there is an answer by now, and only then sent.
     ASKING = enum.auto()
+    #: The same, while nothing else is under way: what is too slow now is so by itself.
+    ALONE = enum.auto()
     #: It is sent, for a short time, and not asked about: a webhook may be meant for others of its kind only.
     BRIEF = enum.auto()
 
@@ -64,28 +72,43 @@ class Silence:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str, str, str], ClusterRefused] = {}
+        self._asking: dict[tuple[str, str, str, str], threading.Lock] = {}
         self._lock = threading.Lock()
 
     def begins(self, write: Write, why: ClusterRefused) -> None:
         """A write got no answer."""
         with self._lock:
-            self._known.setdefault(write.place, why)
+            known = self._known.get(write.place)
+            if known is None or slow(known):
+                self._known[write.place] = why
+
+    @contextmanager
+    def finding_out(self, write: Write) -> Iterator[None]:
+        """A context for who finds out why: one at a time for all that the reason goes for."""
+        with self._lock:
+            asking = self._asking.setdefault(write.place, threading.Lock())
+        with asking:
+            yield
 
     def ends(self, write: Write) -> None:
         """There are answers again."""
         with self._lock:
             self._known.pop(write.place, None)
 
-    def of(self, write: Write) -> ClusterRefused | None:
-        """Why a write is not to be sent, `None` if it is."""
+    def of(self, write: Write, *, sent: bool = False) -> ClusterRefused | None:
+        """Why a write is not to be sent, or, if it was `sent`, why it got no answer; `None` if nothing is known."""
         with self._lock:
             why = self._known.get(write.place)
-        return why and _because(why, "It was not sent, as another one of its kind got no answer in time. ")
+        if sent:
+            said = f"{write.verb} got no answer in time, like another one of its kind. "
+        else:
+            said = "It was not sent, as another one of its kind got no answer in time. "
+        return why and _because(why, said)
 
     def brief(self, write: Write) -> ClusterRefused | None:
         """Where others get no answer: what to say of a write that gets none in `BRIEF_SECONDS` either."""
         with self._lock:
-            why = next(iter(self._known.values()), None)
+            why = next((known for known in self._known.values() if not slow(known)), None)
         said = f"{write.verb} got no answer within {BRIEF_SECONDS:g} s. Others got none before. "
         return why and _because(why, said)
 
@@ -94,6 +117,12 @@ def unanswered(failed: LedgerEntry | ClusterRefused) -> bool:
     """Whether it failed for want of an answer, mostly a webhook's: it may have one later."""
     error: dict[str, Any] = failed.as_json() if isinstance(failed, ClusterRefused) else failed.error or {}
     return _NOT_CALLED in failed.message or bool((error.get("details") or {}).get(_MARK))
+
+
+def slow(failed: LedgerEntry | ClusterRefused) -> bool:
+    """Whether it was answered, but too late, while the server had more to do."""
+    error: dict[str, Any] = failed.as_json() if isinstance(failed, ClusterRefused) else failed.error or {}
+    return bool((error.get("details") or {}).get(_SLOW))
 
 
 def understand(answer: ClusterRefused, write_seconds: float) -> ClusterRefused | None:
@@ -107,14 +136,17 @@ def understand(answer: ClusterRefused, write_seconds: float) -> ClusterRefused |
     return answer
 
 
-def too_slow(write: Write, write_seconds: float, asked_seconds: float) -> ClusterRefused:
-    """For a dry run that was answered, later than a write may be."""
-    return _made(
+def too_slow(write: Write, write_seconds: float, asked_seconds: float, *, alone: bool) -> ClusterRefused:
+    """For a dry run that was answered, later than a write may be: `alone`, or beside others."""
+    error = _made(
         write,
         f"{write.verb} got no answer within {write_seconds:g} s, which a write may take; a dry run of it took "
         f"{asked_seconds:.0f} s. A webhook, or the server itself, is that slow: see to it, or let writes take longer "
         "with a longer lease (`MAINSTAY_LEASE_SECONDS`).",
     )
+    if not alone:
+        error.details[_SLOW] = True
+    return error
 
 
 def mute(write: Write) -> ClusterRefused:
@@ -144,4 +176,6 @@ def _because(why: ClusterRefused, beginning: str) -> ClusterRefused:
         told=Told(f"{beginning}{why.told.message}", why.told.causes) if why.told else None,
     )
     error.details[_MARK] = True
+    if slow(why):
+        error.details[_SLOW] = True
     return error

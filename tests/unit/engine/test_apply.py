@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -20,6 +21,10 @@ from chalicelib.engine.work import Work
 from tests.unit.engine.house import House, working
 
 Answer = Callable[[], str]
+
+
+#: What a write is refused with that was answered too late, while there was more to do.
+SLOW = "CREATE got no answer within 8 s; a dry run of it took 10 s."
 
 
 class Cluster:
@@ -54,6 +59,7 @@ class Cluster:
             verb=action.verb,
             object=action.object,
             message=refusal,
+            error={"details": {"unanswered": True, "slow": True}} if refusal == SLOW else None,
         )
 
     def adopt(self, _contents: Iterable[tuple[ObjectKey, Body]]) -> None:
@@ -232,6 +238,64 @@ def test_where_it_is_to_be_gone_on_the_others_of_a_kind_are_tried_all_the_same(
     assert cluster.done == ["02"]
     assert len(applied.failed) == 19
     assert [name for name, manner in cluster.manners if manner is Manner.BRIEF] == asked[:8]
+
+
+# ── answers that come too late ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_the_server_is_too_slow_for_is_done_with_less_beside_it_and_before_the_next_wave(work: Work) -> None:
+    names = [f"large-{number:02}" for number in range(12)]
+
+    def answer(here: Cluster) -> str:
+        return "" if ("large-00", Manner.ALONE) in here.manners else SLOW
+
+    cluster = Cluster(dict.fromkeys(names, answer))
+    applied = carry_out(work, cluster, [*(action(name) for name in names), action("later", 1)])
+    assert applied.failed == []
+    assert cluster.done[0] == "large-00"
+    assert cluster.done[-1] == "later"
+    assert [name for name, manner in cluster.manners if manner is Manner.ALONE] == ["large-00"]
+    assert {cluster.tried[name] for name in names} == {2}
+    assert told(work).open == {}
+
+
+def test_a_server_that_manages_two_writes_at_once_gets_no_more_in_the_end(work: Work) -> None:
+    names = [f"large-{number:02}" for number in range(20)]
+    under_way = 0
+    lock = threading.Lock()
+
+    class Busy(Cluster):
+        def perform(self, *words: Any) -> LedgerEntry:
+            nonlocal under_way
+            with lock:
+                under_way += 1
+                beside = under_way
+            time.sleep(0.01)  # as long as others come in: more than two are too many for the first of them, too
+            self._answers[words[2].object.name] = SLOW if max(beside, under_way) > 2 else ""
+            entry = super().perform(*words)
+            with lock:
+                under_way -= 1
+            return entry
+
+    cluster = Busy()
+    applied = carry_out(work, cluster, [action(name) for name in names])
+    assert applied.failed == []
+    assert sorted(cluster.done) == names
+
+
+def test_what_is_too_slow_by_itself_waits_for_the_end_like_what_hangs(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ANSWER_LIMIT", 0.0)
+
+    def answer(here: Cluster) -> str:
+        return HANGS if ("a", Manner.ALONE) in here.manners else SLOW
+
+    cluster = Cluster({"a": answer, "b": answer})
+    applied = carry_out(work, cluster, [action("a"), action("b"), action("later", 1), action("last", 2)])
+    assert cluster.done == ["later", "last"]
+    assert [name for name, manner in cluster.manners if manner is Manner.ALONE] == ["a"]
+    assert len(applied.failed) == 2
 
 
 # ── interruptions ───────────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +13,8 @@ import pytest
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, TurnEnded
 from chalicelib.domain.objects import Body, Resource
 from chalicelib.domain.plan import Action, Identity, LedgerEntry, Verb
-from chalicelib.engine.silence import ASK_SECONDS, BRIEF_SECONDS, Manner, unanswered
+from chalicelib.engine import sending
+from chalicelib.engine.silence import ASK_SECONDS, BRIEF_SECONDS, Manner, slow, unanswered
 from chalicelib.engine.writes import Writer
 from chalicelib.planning.context import PlanContext
 
@@ -189,3 +193,72 @@ def test_a_worker_without_the_time_to_ask_leaves_it_to_the_next() -> None:
     with pytest.raises(TurnEnded):
         create(server.writer(), "b")
     assert "dry-run b" not in server.asked
+
+
+# ── answers that come too late ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock by which every dry run takes longer than a write may."""
+    clock = itertools.count(0.0, 9.0)
+    monkeypatch.setattr(sending, "now", lambda: next(clock))
+
+
+@pytest.mark.usefixtures("slowly")
+def test_a_dry_run_that_is_answered_too_late_says_so_and_is_not_taken_for_one_that_hangs() -> None:
+    server = Server()
+    writer = server.writer()
+    entry = create(writer, "a")
+    assert "CREATE got no answer within 8 s" in entry.message
+    assert "a dry run of it took 9 s" in entry.message
+    assert (unanswered(entry), slow(entry)) == (True, True)
+    other = create(writer, "b")
+    assert (unanswered(other), slow(other)) == (True, True)
+    assert server.asked == ["create a", "dry-run a"]
+    assert create(writer, "s", kind="Secret").mark == "done"
+    assert server.limits[2:] == [None]
+
+
+@pytest.mark.usefixtures("slowly")
+def test_what_is_too_slow_with_nothing_beside_it_counts_as_one_that_hangs() -> None:
+    server = Server()
+    writer = server.writer()
+    create(writer, "a")
+    entry = create(writer, "a", Manner.ALONE)
+    assert (unanswered(entry), slow(entry)) == (True, False)
+    assert server.asked == ["create a", "dry-run a", "dry-run a"]
+    assert not slow(create(writer, "b"))
+    assert create(writer, "s", kind="Secret").mark == "done"
+    assert server.limits[3:] == [BRIEF_SECONDS]
+
+
+def test_what_is_answered_in_time_with_nothing_beside_it_is_sent_and_so_are_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server()
+    writer = server.writer()
+    with monkeypatch.context() as slower:
+        clock = itertools.count(0.0, 9.0)
+        slower.setattr(sending, "now", lambda: next(clock))
+        create(writer, "a")
+    server.silent = ()
+    assert create(writer, "a", Manner.ALONE).mark == "done"
+    assert create(writer, "b").mark == "done"
+    assert server.asked[2:] == ["dry-run a", "create a", "create b"]
+
+
+def test_of_many_that_get_no_answer_at_once_only_one_is_asked_about() -> None:
+    server = Server(refusal(500, "InternalError", HANGS))
+    writer = server.writer()
+    everybody = threading.Barrier(8, timeout=30)
+
+    def read(_resource: Resource, _namespace: str, _name: str) -> None:
+        everybody.wait()  # all were sent by now, and none was answered
+
+    server.get = read  # type: ignore[method-assign]
+    with ThreadPoolExecutor(8) as pool:
+        entries = list(pool.map(lambda number: create(writer, f"o-{number}"), range(8)))
+    assert len([words for words in server.asked if words.startswith("dry-run")]) == 1
+    assert all(unanswered(entry) and "guard.example.com" in entry.message for entry in entries)
+    assert sum("like another one of its kind" in entry.message for entry in entries) == 7
