@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from chalicelib.cluster import waiting
 from chalicelib.domain.errors import Conflict, MainstayError
@@ -311,15 +312,36 @@ def _batches(wave: list[Numbered]) -> Iterator[list[Numbered]]:
 
 def _established(session: ClusterSession, work: Work, wave: list[Numbered], applied: Applied) -> None:
     """After definitions were written: go on once they are served."""
-    names = [
-        item.action.object.name
+    written = [
+        item.action
         for item in wave
         if (item.action.object.group, item.action.object.kind) == _DEFINITION
         and item.action.verb in {Verb.CREATE, Verb.REPLACE}
         and item.number in applied.outcomes
         and applied.outcomes[item.number].mark == "done"
     ]
-    for name in names:
+    for action in written:
+        name = action.object.name
         waiting.until_established(session.client, name, timeout=_ESTABLISH_LIMIT, between=work.pause)
-    if names:
+    if written:
         session.rediscover()
+    # What a server tells of its kinds follows a little later: until then it tells of the definition before.
+    for action in written:
+        if action.verb is Verb.REPLACE:
+            look = partial(_other_scope, session, action.object.key)
+            what = f"the kind of {action.object.name} to be served anew"
+            waiting.until(look, what, timeout=_ESTABLISH_LIMIT, between=work.pause)
+
+
+def _other_scope(session: ClusterSession, key: ObjectKey) -> str:
+    """Whether the kind of a definition is still told of with the scope that it had; `""` if not."""
+    resource = session.discovery.resource_for(*key[:2])
+    body = session.objects.get(resource, "", key.name) if resource is not None else None
+    if body is None:
+        return ""
+    spec = body["spec"]
+    found = session.discovery.resource_for(spec["group"], spec["names"]["kind"])
+    if found is None or found.namespaced == (spec["scope"] == "Namespaced"):
+        return ""
+    session.rediscover()
+    return "it is told of with another scope"

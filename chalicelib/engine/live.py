@@ -22,7 +22,8 @@ def read_objects(
     groups: dict[tuple[Resource, str], set[ObjectKey]] = defaultdict(set)
     for key in keys:
         resource = session.discovery.resource_for(key.group, key.kind)
-        if resource is not None:
+        # Of a kind that has another scope by now an object of that name is another one.
+        if resource is not None and resource.namespaced == bool(key.namespace):
             groups[(resource, key.namespace)].add(key)
     few = [
         (resource, key) for (resource, _), wanted in groups.items() if len(wanted) < _WORTH_A_LIST for key in wanted

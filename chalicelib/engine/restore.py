@@ -40,7 +40,7 @@ from chalicelib.planning.sayings import NOT_KEPT, left_alone
 
 #: Reasons of a plan to leave an object as it is although the restore was to bring it back. What was agreed upon (a
 #: mode, protection) or decided by the version's own rules is none.
-_NOT_DONE = frozenset({"refused", "unread", "not-served", "incomplete", "in-use"})
+_NOT_DONE = frozenset({"refused", "unread", "not-served", "other-scope", "incomplete", "in-use"})
 
 
 # ── plan ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,7 @@ _SOMEBODY_ELSES = "Somebody else made it since; it was left as it is."
 #: Why a plan made afterwards can say nothing of an object.
 _UNREAD = frozenset({"unread", "incomplete", "not-served"})
 #: Why a plan made afterwards leaves an object although it is not as it should be.
-_LEFT = frozenset({"in-use", "refused"})
+_LEFT = frozenset({"in-use", "other-scope", "refused"})
 
 
 class _ReadBack:

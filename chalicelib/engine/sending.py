@@ -76,13 +76,19 @@ class Sending:
     # ── reads ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def resource(self, key: ObjectKey) -> Resource:
-        """Where an object belongs. `Conflict` if the cluster does not serve its kind."""
+        """Where an object belongs. `Conflict` if the cluster does not serve its kind, or serves it with another scope
+        by now: an object of a namespace would be taken for one of the whole cluster."""
         found = self.session.discovery.resource_for(key.group, key.kind)
-        if found is None:
+        if found is None or found.namespaced != bool(key.namespace):
             found = self.session.rediscover().resource_for(key.group, key.kind)
         if found is None:
             raise Conflict(
                 f"{key}: the cluster does not serve this kind (its definition is missing or not established)."
+            )
+        if found.namespaced != bool(key.namespace):
+            scope = "Namespaced" if found.namespaced else "Cluster"
+            raise Conflict(
+                f"{key}: objects of this kind have the scope {scope} by now (another definition has come)."
             )
         return found
 

@@ -34,6 +34,7 @@ from chalicelib.planning.join import OWNED, LiveRow, join
 from chalicelib.planning.missing import plan_missing
 from chalicelib.planning.order import After, order
 from chalicelib.planning.sayings import WHY_LEFT, left_alone
+from chalicelib.planning.scopes import refuse_other_scopes
 from chalicelib.planning.shared import NOTHING_SHARED, Shared
 
 #: Objects of one kind and verb that are looked at for who deployed them: the others will bear the same signs.
@@ -82,6 +83,7 @@ def make_plan(
     plan_differing(draft)
     plan_extra(draft)
     plan_dependents(draft, attached)
+    other_scopes = tuple(refuse_other_scopes(draft))
     _look_for_deployers(draft)
     ordered = order(draft.actions, rules)
     actions = [action.model_copy(update={"wave": ordered.waves[action.object.key]}) for action in draft.actions]
@@ -101,7 +103,7 @@ def make_plan(
             *ordered.problems,
         ),
         gaps=tuple(gaps),
-        blockers=tuple(_blockers(draft)),
+        blockers=(*_blockers(draft), *other_scopes),
     )
 
 

@@ -26,6 +26,7 @@ _WARNINGS = {
     "refused": "Left as it is because the server refuses the version's content: {objects}.",
     "in-use": "Not deleted or replaced because of who uses it: {objects}. The plan says what to do about each.",
     "not-served": "Not restored because the cluster does not serve the kind: {objects}.",
+    "other-scope": "Not restored because objects of the kind have another scope now: {objects}.",
     "unread": "Not restored because the live objects of the kind could not be read: {objects}.",
     "incomplete": "Not deleted because not everything could be read: {objects}.",
     SHARED: "Perhaps used by others, so left as it is though it differs: {objects}.{ask}",

@@ -215,23 +215,101 @@ def test_a_definition_and_its_objects_come_back_together(defined: tuple[Scene, s
     assert scene.look() == wanted
 
 
-def test_a_definition_is_not_replaced_while_it_has_objects(defined: tuple[Scene, str]) -> None:
-    scene, path = defined
-    version, whole = scene.backup(), scene.api.get(path)
+def change_scope(scene: Scene, path: str, scope: str) -> str:
+    """Another definition of the same kind; the path of its objects in the whole cluster."""
+    whole = scene.api.get(path)
     remove_definition(scene, path)
     metadata = {name: whole["metadata"][name] for name in ("name", "labels")}
-    spec = {**whole["spec"], "scope": "Cluster"}
+    spec = {**whole["spec"], "scope": scope}
     scene.api.post(_DEFINITIONS, {**whole, "metadata": metadata, "spec": spec})
-    group = spec["group"]
-    orders = f"/apis/{group}/v1/{spec['names']['plural']}"
-    wait_until(lambda: scene.api.exists(orders), seconds=30, what=orders)
-    scene.api.post(orders, {"apiVersion": f"{group}/v1", "kind": "Order", "metadata": {"name": "other"}, "spec": {}})
+    group, plural = spec["group"], spec["names"]["plural"]
+    namespaced = scope == "Namespaced"
 
-    planned = scene.planned(version, mode="merge", consent=["CustomResourceDefinition"])
+    def served() -> bool:
+        found = scene.api.get(f"/apis/{group}/v1")["resources"] if scene.api.exists(f"/apis/{group}/v1") else []
+        return any(each["name"] == plural and each["namespaced"] is namespaced for each in found)
 
-    action = planned[f"CustomResourceDefinition/{metadata['name']}"]
+    wait_until(served, seconds=60, what=f"{plural} to be served with the scope {scope}")
+    orders = f"/apis/{group}/v1/{plural}"
+    wait_until(lambda: scene.api.exists(orders), seconds=60, what=orders)
+    return orders
+
+
+def order(scene: Scene, path: str, name: str) -> Body:
+    group = scene.api.get(path)["spec"]["group"]
+    return {"apiVersion": f"{group}/v1", "kind": "Order", "metadata": {"name": name}, "spec": {"size": 1}}
+
+
+def test_a_definition_is_not_replaced_while_it_has_objects(defined: tuple[Scene, str]) -> None:
+    scene, path = defined
+    version = scene.backup()
+    orders = change_scope(scene, path, "Cluster")
+    scene.api.post(orders, order(scene, path, "other"))
+
+    asked = {"mode": "merge", "consent": ["CustomResourceDefinition"]}
+    action = scene.planned(version, **asked)[f"CustomResourceDefinition/{path.rpartition('/')[2]}"]
+
     assert (action.verb.value, action.reason) == ("skip", "in-use")
     assert "Order other" in action.message
+    refused = scene.restore(version, **asked)
+    assert (refused.state, refused.writes) == (State.FAILED, [])
+    assert "not put back: With it these would be lost: Order other." in refused.message
+    assert [each["metadata"]["name"] for each in scene.api.get(orders)["items"]] == ["other"]
+
+
+def test_objects_of_namespaces_are_never_made_for_the_whole_cluster(defined: tuple[Scene, str]) -> None:
+    scene, path = defined
+    scene.make("{apiVersion: v1, kind: ConfigMap, metadata: {name: conf}, data: {a: '1'}}")
+    scene.describe("objects: [{namespaces: [NS]}]")
+    version = scene.backup()
+    orders = change_scope(scene, path, "Cluster")
+    scene.patch("ConfigMap/conf", {"data": {"a": "2"}})
+
+    refused = scene.restore(version)
+
+    assert (refused.state, refused.writes) == (State.FAILED, [])
+    kind = f"Order.{path.rpartition('/')[2].partition('.')[2]}"
+    said = f"Objects of {kind} were in namespaces (scope Namespaced) when the version was made"
+    assert said in refused.message
+    assert f"(3: {kind} {scene.namespace}/order-0," in refused.message
+    assert scene.api.get(orders)["items"] == []
+    assert scene.restore_well(version, only=["ConfigMap"]).outcomes() == {"ConfigMap/conf": "update"}
+
+
+def test_objects_of_the_whole_cluster_are_never_made_in_a_namespace(defined: tuple[Scene, str]) -> None:
+    scene, path = defined
+    orders = change_scope(scene, path, "Cluster")
+    scene.api.post(orders, order(scene, path, "wide"))
+    group = path.rpartition("/")[2].partition(".")[2]
+    scene.describe(f"objects: [{{namespaces: [NS]}}, {{kinds: [Order.{group}]}}]")
+    version = scene.backup()
+    change_scope(scene, path, "Namespaced")
+
+    refused = scene.restore(version)
+
+    assert (refused.state, refused.writes) == (State.FAILED, [])
+    assert f"Objects of Order.{group} were of the whole cluster (scope Cluster)" in refused.message
+    assert f"make orders.{group} as it was" in refused.message
+
+
+def test_a_definition_of_another_scope_is_replaced_with_consent_and_its_objects_come_back(
+    defined: tuple[Scene, str],
+) -> None:
+    scene, path = defined
+    wanted, version = scene.look(), scene.backup()
+    change_scope(scene, path, "Cluster")
+
+    refused = scene.restore(version)
+
+    assert (refused.state, refused.writes) == (State.FAILED, [])
+    assert "Consent to `CustomResourceDefinition`" in refused.message
+    restored = scene.restore_well(version, consent=["CustomResourceDefinition"])
+    named = f"CustomResourceDefinition/{path.rpartition('/')[2]}"
+    orders = {f"Order/order-{number}": "create" for number in range(3)}
+    assert restored.outcomes() == {named: "replace", **orders}
+    assert scene.look() == wanted
+    scene.undo_well(restored)
+    assert scene.api.get(path)["spec"]["scope"] == "Cluster"
 
 
 def test_an_undo_takes_a_definition_away_again(defined: tuple[Scene, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -63,11 +64,12 @@ class Server:
         if self.over:
             raise TurnEnded("The worker's time is over.")
 
-    def writer(self) -> Writer:
+    def writer(self, served: Resource = CONFIG_MAP) -> Writer:
         self.over = False
-        resources = {("", "ConfigMap"): CONFIG_MAP}
+        resources = {("", "ConfigMap"): served}
         discovery = SimpleNamespace(resource_for=lambda group, kind: resources.get((group, kind)))
-        session = cast("Any", SimpleNamespace(objects=self, discovery=discovery, client=None))
+        asked = {"objects": self, "discovery": discovery, "rediscover": lambda: discovery, "client": None}
+        session = cast("Any", SimpleNamespace(**asked))
         return Writer(session, PlanContext(resources=resources), self.pause, lambda: None, "op", frozenset())
 
 
@@ -99,4 +101,11 @@ def test_what_was_not_begun_waits_for_the_next_turn(server: Server) -> None:
     server.over = True
     with pytest.raises(TurnEnded):
         writer.perform(0, "apply", CREATE, WANTED)
+    assert server.there is None
+
+
+def test_nothing_is_written_of_a_kind_that_has_another_scope_by_now(server: Server) -> None:
+    entry = server.writer(replace(CONFIG_MAP, namespaced=False)).perform(0, "apply", CREATE, WANTED)
+    assert entry.mark == "failed"
+    assert "the scope Cluster by now" in entry.message
     assert server.there is None

@@ -22,7 +22,17 @@ from chalicelib.planning.immutable import Refusal
 from chalicelib.planning.join import OWNED, LiveRow, join
 from chalicelib.planning.order import After
 from chalicelib.planning.shared import Shared
-from tests.unit.planning.samples import CONTEXT, RESOURCES, World, controlled_by, deployment, kept, make, one
+from tests.unit.planning.samples import (
+    CONTEXT,
+    RESOURCES,
+    World,
+    controlled_by,
+    deployment,
+    kept,
+    make,
+    one,
+    served,
+)
 
 UNCHANGED = [make("ConfigMap", "same", data={"a": "1"}), deployment("same")]
 
@@ -394,6 +404,63 @@ def test_objects_whose_definition_comes_with_the_plan_are_created_after_it() -> 
         [make("Order", "a"), make("CustomResourceDefinition", "orders.shop.example")], [], context=few
     ).plan()
     assert [action.object.kind for action in plan.actions] == ["CustomResourceDefinition", "Order"]
+
+
+WIDE = PlanContext(
+    resources={**RESOURCES, ("shop.example", "Order"): dataclasses.replace(served("Order"), namespaced=False)}
+)
+
+
+def scoped(scope: str) -> Body:
+    return make("CustomResourceDefinition", "orders.shop.example", spec={"scope": scope})
+
+
+def test_what_was_in_a_namespace_is_never_made_for_the_whole_cluster() -> None:
+    plan = World([make("Order", "a"), make("ConfigMap")], [], context=WIDE).plan()
+    assert verbs(plan) == {"a": "skip", "web": "create"}
+    (said,) = plan.blockers
+    assert "Order.shop.example were in namespaces (scope Namespaced) when the version was made, and are of" in said
+    assert "(1: Order.shop.example shop/a). A definition's scope cannot be changed: make orders.shop.example" in said
+    assert "with `only`" in said
+    named = lambda key: key.kind == "ConfigMap"  # noqa: E731
+    assert World([make("Order", "a"), make("ConfigMap")], [], context=WIDE).plan(only=named).blockers == ()
+
+
+def test_what_was_of_the_whole_cluster_is_never_made_in_a_namespace() -> None:
+    body = make("Order", "a")
+    del body["metadata"]["namespace"]
+    plan = World([body], []).plan()
+    assert (one(plan).verb, one(plan).reason) == (Verb.SKIP, "other-scope")
+    assert "were of the whole cluster (scope Cluster)" in plan.blockers[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "remedy"),
+    [
+        ({}, "and is protected. Consent to `CustomResourceDefinition` to have it replaced, or leave"),
+        ({"mode": "missing"}, "this mode only creates. Have that settled, or leave"),
+        (
+            {"shared": Shared(reasons={key_of(scoped("")): "it"})},
+            "pulled in: it. Ask for `shared` to have it replaced,",
+        ),
+        ({"consent": frozenset({"CustomResourceDefinition"})}, ""),
+    ],
+)
+def test_objects_of_another_scope_come_back_with_their_definition_if_that_does(
+    asked: dict[str, Any], remedy: str
+) -> None:
+    world = World([make("Order", "a"), scoped("Namespaced")], [scoped("Cluster")], context=WIDE)
+    fixed = Refusal("spec.scope", "field is immutable", "immutable")
+    plan = world.plan(ask_server=lambda questions: [fixed for _ in questions], **asked)
+    if remedy:
+        assert verbs(plan) == {"a": "skip", "orders.shop.example": "skip"}
+        assert remedy in plan.blockers[0]
+    else:
+        assert [(action.object.name, action.verb.value) for action in plan.actions] == [
+            ("orders.shop.example", "replace"),
+            ("a", "create"),
+        ]
+        assert plan.blockers == ()
 
 
 def test_the_same_content_in_another_version_of_the_api_is_no_difference() -> None:
