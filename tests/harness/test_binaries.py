@@ -1,5 +1,6 @@
 """Programs are found where they are, and a build that fails says why."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,15 +61,47 @@ def test_given_programs_without_an_api_server_are_an_error(tmp_path: Path, monke
         binaries.kubernetes_programs()
 
 
+@pytest.fixture
+def go_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a go command in place that builds so; the cache is empty."""
+
+    def install(builds: str) -> None:
+        go = tmp_path / "bin" / "go"
+        go.parent.mkdir()
+        go.write_text(f"#!/bin/sh\n[ $1 = env ] && echo go1.99.0 || {{ {builds}; }}\n")
+        go.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{go.parent}:/usr/bin:/bin")
+        monkeypatch.setenv("MAINSTAY_TEST_CACHE", str(tmp_path / "cache"))
+
+    return install
+
+
 def test_a_failed_build_shows_the_end_of_its_log_and_leaves_no_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, go_that: Callable[[str], None]
 ) -> None:
-    go = tmp_path / "bin" / "go"
-    go.parent.mkdir()
-    go.write_text("#!/bin/sh\n[ $1 = env ] && echo go1.99.0 || { echo 'cannot find the module' >&2; exit 1; }\n")
-    go.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{go.parent}:/usr/bin:/bin")
-    monkeypatch.setenv("MAINSTAY_TEST_CACHE", str(tmp_path / "cache"))
+    go_that("echo 'cannot find the module' >&2; exit 1")
     with pytest.raises(HarnessError, match=r"exit code 1(?s:.*)cannot find the module"):
         binaries.pause()
     assert not (tmp_path / "cache" / "programs").exists()
+
+
+def test_a_build_that_hangs_is_given_up_and_says_that_the_next_goes_on_from_there(
+    tmp_path: Path, go_that: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_that("echo 'k8s.io/api/core/v1' >&2; exec sleep 3600")
+    monkeypatch.setattr(binaries, "_SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(binaries, "_LOOK_SECONDS", 0.1)
+    with pytest.raises(HarnessError, match=r"Run it again: what Go has compiled is kept(?s:.*)k8s.io/api/core/v1"):
+        binaries.pause()
+    assert not (tmp_path / "cache" / "programs").exists()
+
+
+def test_a_build_that_gets_on_is_not_given_up_however_long_it_takes(tmp_path: Path) -> None:
+    log, times = tmp_path / "log", iter(range(0, 6000, 600))
+    log.write_text("")
+    progress = binaries.Progress(log, lambda: float(next(times)))
+    for package in ("one", "two", "three"):
+        with log.open("a") as file:
+            file.write(f"{package}\n")
+        assert progress.silent <= 600
+    assert progress.silent > 600
