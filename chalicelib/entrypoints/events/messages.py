@@ -1,8 +1,4 @@
-"""Messages of a queue, one by one: which of them were done, and which are to come again.
-
-Powertools does the accounting: what fails is named to SQS (`batchItemFailures`), comes again when its visibility
-ends, and goes to the dead-letter queue when it has come too often.
-"""
+"""Messages of the work queue, which say where there is work."""
 
 from __future__ import annotations
 
@@ -10,11 +6,10 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.domain.errors import MainstayError, Malformed
+from chalicelib.domain.errors import Malformed
 from chalicelib.domain.message import WorkMessage
-from chalicelib.domain.traces import places
+from chalicelib.entrypoints.events import records
 from chalicelib.entrypoints.events.budget import budget_of
-from chalicelib.entrypoints.logs import observed
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -30,35 +25,13 @@ def each(event: SQSEvent, act: Callable[[WorkMessage, Budget], None]) -> dict[st
 
     What is no message of ours can never be done: it is told and dropped.
     """
-    return observed(event.to_dict(), event.context, lambda: _each(event, act))
-
-
-def _each(event: SQSEvent, act: Callable[[WorkMessage, Budget], None]) -> dict[str, Any]:
-    # Here and not above: the API function imports this module too, and has no use for it.
-    from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-
-    context: Any = event.context
-    budget = budget_of(context)
+    budget = budget_of(event.context)
 
     def on(record: SQSRecord) -> None:
         try:
             act(WorkMessage.read(record.body), budget)
         except Malformed as error:
-            _log.error("%s was dropped: %s", called(record), error.message, extra={"message_id": record.message_id})
-        except MainstayError as error:
-            _log.warning("%s is not done, it comes again: %s", called(record), error.public().message)
-            raise
-        except Exception as error:
-            kind = type(error).__name__
-            _log.error("%s met an unexpected %s, it comes again, at %s", called(record), kind, places(error))
-            raise
+            told = {"message_id": record.message_id}
+            _log.error("%s was dropped: %s", records.called(record), error.message, extra=told)
 
-    # Were the exception of a lone message raised, the runtime would log its words, which can quote anything.
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-    answer = process_partial_response(event=event.to_dict(), record_handler=on, processor=processor, context=context)
-    return dict(answer)
-
-
-def called(record: SQSRecord) -> str:
-    """A message as logs name it: its id, and its queue."""
-    return f"message {record.message_id} of {str(record.get('eventSourceARN', '')).rpartition(':')[2]}"
+    return records.each(event, on)
