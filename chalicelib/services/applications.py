@@ -16,6 +16,7 @@ from chalicelib.planning.overlap import shared
 from chalicelib.services import naming, paging, views
 from chalicelib.services.access import Asker
 from chalicelib.services.documents import accepted
+from chalicelib.services.living import refuse_deleted
 from chalicelib.services.looking import MOST_SECONDS, within
 from chalicelib.services.models.applications import (
     ApplicationChange,
@@ -185,7 +186,7 @@ class Applications:
     def update(self, asker: Asker, application: str, request: ApplicationChange) -> ApplicationView:
         """Change name, description, document or status; what the request does not say stays."""
         found = self.find(application)
-        _refuse_deleting(found)
+        refuse_deleted(found)
         if request.name not in {None, found.name}:  # a name of an earlier release stays as it is
             naming.well_formed(request.name or "")
         document = accepted(request.document if request.document is not None else found.document).document
@@ -206,7 +207,7 @@ class Applications:
             changes["backups_stopped"] = False
 
         def change(stored: Application) -> Application:
-            _refuse_deleting(stored)
+            refuse_deleted(stored)
             return stored.model_copy(update=changes)
 
         stored = self._schedules.change(found.id, change)
@@ -268,7 +269,7 @@ class Applications:
     def _observed(self, application: Application) -> tuple[Application, str]:
         """The application with its health as it is now, and why it could not be looked at, if so."""
         try:
-            namespaces = _namespaces(accepted(application.document).document)
+            namespaces = set(accepted(application.document).document.spec.state.namespaces)
             health = within(lambda: self._health(application.cluster, namespaces), "The cluster")
         except MainstayError as error:
             return application, error.public().message
@@ -285,12 +286,3 @@ class Applications:
         deadline = now() + MOST_SECONDS
         session = self._clusters.connect(cluster)
         return observe(session.client, session.discovery, namespaces, deadline=deadline)
-
-
-def _namespaces(document: Document) -> set[str]:
-    return set(document.spec.state.namespaces)
-
-
-def _refuse_deleting(application: Application) -> None:
-    if application.status in {"deleting", "deleted"}:
-        raise Conflict(f"{application.name} is being deleted.")

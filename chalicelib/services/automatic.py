@@ -11,13 +11,14 @@ from pydantic import ValidationError
 
 from chalicelib.domain.application import Application
 from chalicelib.domain.document.backup import Keep
-from chalicelib.domain.errors import Conflict, Invalid, Malformed
+from chalicelib.domain.errors import Invalid, Malformed
 from chalicelib.domain.fields import parse_duration, show_duration
 from chalicelib.domain.policy import BackupPolicy
 from chalicelib.domain.problems import problems_of
 from chalicelib.services import views
 from chalicelib.services.access import Asker
 from chalicelib.services.documents import accepted
+from chalicelib.services.living import refuse_deleted
 from chalicelib.services.models.applications import ApplicationView
 from chalicelib.services.models.automatic import AutobackupRequest, PolicyRequest, PolicyView
 from chalicelib.services.refusals import invalid
@@ -71,8 +72,7 @@ class Automatic:
         found = self._applications.find(application)
 
         def change(stored: Application) -> Application:
-            if stored.status in {"deleting", "deleted"}:
-                raise Conflict(f"{stored.name} is being deleted.")
+            refuse_deleted(stored)
             text = _with_section(stored.document, request.backup)
             text = _without_schedule(text) if seconds == 0 else _with_interval(text, seconds)
             accepted(text)

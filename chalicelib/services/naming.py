@@ -7,12 +7,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.domain.errors import Conflict, Malformed, NotFound
-from chalicelib.domain.ids import parse_id, time_of
+from chalicelib.domain.errors import Conflict
+from chalicelib.domain.ids import time_of
 from chalicelib.services.refusals import invalid
 
 if TYPE_CHECKING:
-    from chalicelib.domain.application import Application
     from chalicelib.store.repository import Repository
 
 APPLICATIONS = "applications"
@@ -45,15 +44,6 @@ def well_formed(name: str) -> str:
 def application_id(repository: Repository, named: str) -> str | None:
     """The id of the application with this name or id; `None` if nobody has the name. Whether it lives is not said."""
     return named if named.startswith("app-") else repository.names.holder(APPLICATIONS, named)
-
-
-def living(repository: Repository, application: str | None) -> Application | None:
-    """The application with this id; `None` if there is none, it was deleted, or that is no id."""
-    try:
-        found = None if application is None else repository.applications.get(parse_id(application, "app"))
-    except (NotFound, Malformed):
-        return None
-    return None if found is None or found.status == "deleted" else found
 
 
 def claim(

@@ -11,6 +11,7 @@ from chalicelib.domain.ids import new_id, parse_id
 from chalicelib.domain.request_key import RequestKey, Scope
 from chalicelib.services import naming
 from chalicelib.services.access import Asker
+from chalicelib.services.living import living
 from chalicelib.services.models.request_keys import (
     ApplicationNamed,
     RequestKeyMade,
@@ -61,7 +62,7 @@ class RequestKeys:
     def _ids(self, applications: Sequence[str]) -> tuple[str, ...]:
         found: dict[str, None] = {}
         for number, named in enumerate(applications):
-            application = naming.living(self._repository, naming.application_id(self._repository, named))
+            application = living(self._repository, naming.application_id(self._repository, named))
             if application is None:
                 told = f"there is no application {named!r}"
                 raise invalid(f"applications.{number}", told, "register it first, or correct the name")
@@ -70,7 +71,7 @@ class RequestKeys:
 
     def _named(self, application: str) -> ApplicationNamed:
         """An application as it is called now; without a name if it is no more."""
-        found = naming.living(self._repository, application)
+        found = living(self._repository, application)
         return ApplicationNamed(id=application, name="" if found is None else found.name)
 
     def _view(self, key: RequestKey) -> RequestKeyView:

@@ -26,6 +26,7 @@ from chalicelib.domain.request import LARGEST, NEWEST_GOOD, RestoreAsked, read
 from chalicelib.domain.request_key import RequestKey
 from chalicelib.services import naming
 from chalicelib.services.access import Asker
+from chalicelib.services.living import living
 from chalicelib.services.models.restores import RestoreRequest
 from chalicelib.services.models.versions import VersionQuery
 from chalicelib.services.operations import Origin
@@ -198,7 +199,7 @@ class Requests:
         found = naming.application_id(self._repository, named)
         if not signer.scope.covers(found):
             raise OutsideScope(f"The key of this request is not for {named[:100]!r}.")
-        application = naming.living(self._repository, found)
+        application = living(self._repository, found)
         if application is None:
             raise NotFound(f"There is no application {named[:100]!r}.")
         return application.id

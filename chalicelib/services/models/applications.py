@@ -58,7 +58,7 @@ class ApplicationView(ApplicationSummary):
 
 
 class ApplicationPage(Page):
-    """Applications by name."""
+    """Applications, in the order they were registered."""
 
     items: list[ApplicationSummary]
 
