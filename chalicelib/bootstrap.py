@@ -83,7 +83,7 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     from chalicelib.engine.engine import Engine
     from chalicelib.engine.flows import FLOWS
     from chalicelib.engine.schedules import Schedules
-    from chalicelib.engine.sweeps import Keeping, Sweeps
+    from chalicelib.engine.sweeps import Sweeps, SweepTerms
     from chalicelib.engine.turns import TurnTerms
     from chalicelib.services.access import Access
     from chalicelib.services.applications import Applications
@@ -115,8 +115,8 @@ def assemble(repository: Repository, settings: Settings) -> Services:
         from chalicelib.adapters.queue import SqsQueue, Waker
 
         engine.nudge = Waker(SqsQueue(settings.queue_url), metrics.count if metrics is not None else _nothing).wake
-    keeping = Keeping(timedelta(hours=settings.sweep_grace_hours), timedelta(days=settings.history_days))
-    sweeps = Sweeps(repository, engine, keeping)
+    sweep_terms = SweepTerms(timedelta(hours=settings.sweep_grace_hours), timedelta(days=settings.history_days))
+    sweeps = Sweeps(repository, engine, sweep_terms)
     sweeps.attach()
     clusters = RegisteredClusters(repository, sessions)
     documents = Documents(clusters)

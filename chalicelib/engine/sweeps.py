@@ -39,7 +39,7 @@ class SweepDue(Stored):
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class SweepTerms:
     """How long things stay that nothing needs: segments and ended versions; ended operations."""
 
     grace: timedelta = timedelta(days=1)
@@ -79,7 +79,7 @@ class Sweeps:
 
     repository: Repository
     engine: Engine
-    keeping: Keeping
+    terms: SweepTerms
 
     def attach(self) -> None:
         """Have the engine bring the wake entries about sweeps here."""
@@ -88,21 +88,21 @@ class Sweeps:
 
     def start(self, application: str, by: str, *, at_once: bool = False) -> Operation:
         """Start a sweep; with `at_once` what is unneeded goes however young it is."""
-        keeping = Keeping(timedelta(0), self.keeping.history) if at_once else self.keeping
+        terms = SweepTerms(timedelta(0), self.terms.history) if at_once else self.terms
         now = self.repository.now()
         return self.engine.start(
             Operation(
                 id=new_id("op", now),
                 kind=OperationKind.SWEEP,
                 application=application,
-                arguments=keeping.arguments(),
+                arguments=terms.arguments(),
                 requested_by=by,
                 requested_at=now,
             )
         )
 
     def _later(self, entry: Entry) -> None:
-        grace = self.keeping.grace
+        grace = self.terms.grace
         schedule(self.repository, entry.application, self.repository.now() + grace, grace)
 
     def _due(self, entry: Entry) -> None:

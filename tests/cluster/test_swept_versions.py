@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.domain.operation import State
 from chalicelib.engine.mending import repair
-from chalicelib.engine.sweeps import Keeping
+from chalicelib.engine.sweeps import SweepTerms
 from chalicelib.engine.verifying import Verifier
 from chalicelib.store import layout
 from chalicelib.store.backends.files import path_of
@@ -21,7 +21,7 @@ from tests.support.truth import assert_as, assert_no_version_lost, assert_succee
 
 pytestmark = pytest.mark.cluster
 
-AT_ONCE = Keeping(timedelta(0)).arguments()
+AT_ONCE = SweepTerms(timedelta(0)).arguments()
 
 
 def end(site: Site, version: str) -> None:

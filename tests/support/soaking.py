@@ -27,7 +27,7 @@ from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.engine.engine import Engine
 from chalicelib.engine.flows import FLOWS
-from chalicelib.engine.sweeps import Keeping, Sweeps, sweep_later
+from chalicelib.engine.sweeps import Sweeps, SweepTerms, sweep_later
 from chalicelib.engine.work import Finish, Flow
 from chalicelib.store import layout
 from chalicelib.store.backend import Backend, Guard
@@ -39,7 +39,7 @@ from tests.support.worker import PASSPHRASE, TERMS, Storage
 _context = multiprocessing.get_context("forkserver")
 
 #: No grace: a sweep takes everything that nothing needs at that moment. What saves the rest is the argument alone.
-KEEPING = Keeping(timedelta(0), timedelta(days=90))
+KEEPING = SweepTerms(timedelta(0), timedelta(days=90))
 #: How often a worker stops before a write, by what it does to keys with what in them; and before any other.
 _STOPS = {
     ("create", "/condemned/"): 0.3,

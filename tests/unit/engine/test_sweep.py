@@ -19,7 +19,7 @@ from chalicelib.engine.engine import Engine
 from chalicelib.engine.flows import FLOWS
 from chalicelib.engine.lease import Lease
 from chalicelib.engine.running import give_up
-from chalicelib.engine.sweeps import Keeping, Sweeps, sweep_later
+from chalicelib.engine.sweeps import Sweeps, SweepTerms, sweep_later
 from chalicelib.engine.work import Budget, Next, Step, Work
 from chalicelib.store import condemned, layout, sweeping
 from chalicelib.store.backends.memory import MemoryBackend
@@ -27,7 +27,7 @@ from chalicelib.store.segments import Present
 from tests.support.synthetic import SYNTHETIC, capture, differs
 from tests.unit.engine.house import House
 
-GRACE = Keeping(timedelta(hours=4), timedelta(days=90))
+GRACE = SweepTerms(timedelta(hours=4), timedelta(days=90))
 
 
 @pytest.fixture

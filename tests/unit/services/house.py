@@ -14,7 +14,7 @@ from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, Pending, State
 from chalicelib.domain.version import Gap, Manifest
 from chalicelib.engine.schedules import Schedules
-from chalicelib.engine.sweeps import Keeping, Sweeps
+from chalicelib.engine.sweeps import Sweeps, SweepTerms
 from chalicelib.services.access import ADMINISTRATOR, Access, Asker
 from chalicelib.services.applications import Applications
 from chalicelib.services.automatic import Automatic
@@ -187,7 +187,7 @@ def house(token: str | None = TOKEN, clock: Clock | None = None) -> House:
         clusters=clusters,
         documents=documents,
         engine=engine,  # type: ignore[arg-type]
-        sweeping=Sweeping(repository, Sweeps(repository, engine, Keeping())),  # type: ignore[arg-type]
+        sweeping=Sweeping(repository, Sweeps(repository, engine, SweepTerms())),  # type: ignore[arg-type]
         vaults=Vaults(repository, engine),  # type: ignore[arg-type]
     )
     return House(services, repository, engine, sessions)
