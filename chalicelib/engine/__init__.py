@@ -3,4 +3,20 @@
 `engine.Engine` starts, runs, resumes and cancels operations; each kind is a module of named steps (`backup`,
 `restore`, …). The engine knows the store, the cluster and the rules of planning. It knows no HTTP, no queue and
 no schedule: who calls it decides when.
+
+    work is taken up         engine, line, worker, lease, running, turns; calling, dead_letters; collector
+    a step works with        work, clusters (sessions with API servers), journal (what it finds out)
+    started by themselves    schedules, sweeps
+    the kinds, in flows      backup, restore, delete, sweep, verify
+
+    backup                   reading, rows, packing, keeping, closure; its last step: retention
+    restore                  asked, original, safety, execution, health, results; its way back: rollback
+      plans                  planner, plans, stale, compare
+        from what is kept    destination, wanted, carrying, known_fields
+        and what is live     live, strayed, dependents, held, neighbours, dry_run
+      is carried out         apply, ledger, put_off, gates
+        one action           writes, creating, deleting, attaching, claim_policy, field_owners, owners, volumes
+        its requests         sending, silence, written
+    delete, retention        needed (versions that are in use)
+    verify                   verifying, looked, mending
 """
