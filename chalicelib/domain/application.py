@@ -57,6 +57,11 @@ class WorkloadHealth(Stored):
         """Whether everything wanted is ready."""
         return self.ready >= self.wanted
 
+    @property
+    def trouble(self) -> str:
+        """What is the matter with one that is not healthy, in words."""
+        return self.message or f"{self.ready} of {self.wanted} ready"
+
 
 class EksCluster(Stored):
     """A cluster of AWS' EKS, and the role it is asked with; without one, the role that Mainstay runs as."""

@@ -149,9 +149,7 @@ class Gate:
         found = cluster_health.observe(self.session.client, self.session.discovery, namespaces)
         seen = {(each.kind, each.namespace, each.name): each for each in found}
         return {
-            key: (seen[name].message or f"{seen[name].ready} of {seen[name].wanted} ready")
-            if name in seen
-            else "it is not there"
+            key: seen[name].trouble if name in seen else "it is not there"
             for name, key in wanted.items()
             if name not in seen or not seen[name].healthy
         }

@@ -63,11 +63,7 @@ class Observed:
     @property
     def unwell(self) -> dict[str, str]:
         """What is not well, by a name for people, with the reason."""
-        found = {
-            _name(each): each.message or f"{each.ready} of {each.wanted} ready"
-            for each in self.workloads
-            if not each.healthy
-        }
+        found = {_name(each): each.trouble for each in self.workloads if not each.healthy}
         found |= {check.command: check.message for check in self.checks if not check.passed}
         return found
 
@@ -139,9 +135,7 @@ def _required(work: Work, version: str | None, was: Observed) -> frozenset[str]:
 def _missing(now: Observed, required: frozenset[str]) -> dict[str, str]:
     there = {_name(workload): workload for workload in now.workloads}
     missing = {
-        name: (there[name].message or f"{there[name].ready} of {there[name].wanted} ready")
-        if name in there
-        else "missing"
+        name: there[name].trouble if name in there else "missing"
         for name in required
         if name not in there or not there[name].healthy
     }

@@ -14,6 +14,9 @@ import orjson
 
 from chalicelib.store import layout
 
+#: What was done about a damage: it is whole again; or the next backup stores its content again.
+MENDED, CONDEMNED = "mended", "condemned"
+
 
 @dataclass(slots=True)
 class Damage:
@@ -28,7 +31,7 @@ class Damage:
     objects: set[str] = field(default_factory=set)
     #: Whether its bytes cannot be read; else they can, and say something else than they must.
     unreadable: bool = True
-    #: What was done about it: `mended` (it is whole again), `condemned` (the next backup stores its content again).
+    #: What was done about it: `MENDED`, `CONDEMNED` or nothing.
     repair: str = ""
 
 

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chalicelib.domain.errors import Damaged, StorageRefused, WrongKey
-from chalicelib.engine.looked import Damage
+from chalicelib.engine.looked import CONDEMNED, MENDED, Damage
 from chalicelib.engine.verifying import Verified, Verifier
 from chalicelib.store import condemned, layout
 from chalicelib.store.repository import Repository
-
-MENDED, CONDEMNED = "mended", "condemned"
 
 
 def repair(

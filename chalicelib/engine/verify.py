@@ -21,7 +21,7 @@ from chalicelib.domain.errors import Cancelled, Conflict, Damaged, MainstayError
 from chalicelib.domain.operation import Operation, State
 from chalicelib.domain.version import Stored
 from chalicelib.engine.journal import Journal
-from chalicelib.engine.looked import Damage
+from chalicelib.engine.looked import CONDEMNED, MENDED, Damage
 from chalicelib.engine.mending import repair
 from chalicelib.engine.verifying import Verified, Verifier
 from chalicelib.engine.work import Finish, Flow, Next, Work
@@ -106,8 +106,8 @@ def _outcome(verified: Verified) -> dict[str, Any]:
         "bytes": verified.bytes,
         "objects": verified.objects,
         "damaged": len(verified.damages),
-        "mended": repairs.count("mended"),
-        "condemned": repairs.count("condemned"),
+        "mended": repairs.count(MENDED),
+        "condemned": repairs.count(CONDEMNED),
         "affected": len(verified.affected),
         "affectedVersions": verified.affected[:_NAMED],
     }

@@ -18,7 +18,7 @@ import orjson
 
 from chalicelib.domain.errors import Damaged, NotFound, WrongKey
 from chalicelib.domain.version import IndexRow, SegmentRef
-from chalicelib.engine.looked import Book, Damage, Looked, NoBook
+from chalicelib.engine.looked import MENDED, Book, Damage, Looked, NoBook
 from chalicelib.planning.normalise import digest
 from chalicelib.store import condemned, layout
 from chalicelib.store.index import CONTENT as INDEX
@@ -48,7 +48,7 @@ class Verified:
     @property
     def left(self) -> list[Damage]:
         """What is still damaged."""
-        return [damage for damage in self.damages if damage.repair != "mended"]
+        return [damage for damage in self.damages if damage.repair != MENDED]
 
     @property
     def affected(self) -> list[str]:
