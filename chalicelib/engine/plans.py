@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from chalicelib.domain.errors import Conflict
-from chalicelib.domain.plan import Action, Plan, ResultRow
+from chalicelib.domain.plan import Action, Plan
 from chalicelib.engine.work import Work
 from chalicelib.store.repository import Repository
 
@@ -43,16 +42,3 @@ def _actions(lines: Iterator[bytes]) -> Iterator[Action]:
 def read_plan_of(work: Work, operation: str, name: str = "plan") -> Plan:
     """The plan of an operation of the application that is being worked on."""
     return read_plan(work.repository, work.operation.application, operation, name)
-
-
-def read_result(
-    repository: Repository, application: str, operation: str, offset: int = 0, limit: int = 1000
-) -> list[ResultRow]:
-    """Rows of an operation's result, in the order of its plan."""
-    found = repository.operations.get(application, operation)
-    fence = found.checkpoint.get("resultFence")
-    if fence is None:
-        return []
-    name = str(found.checkpoint["resultName"])
-    lines = repository.operations.read_lines(application, operation, name, fence=fence)
-    return [ResultRow.model_validate_json(line) for line in islice(lines, offset, offset + limit)]

@@ -1,15 +1,17 @@
-"""What became of each object, from the plan, the ledger and the reading back."""
+"""What became of each object, from the plan, the ledger and the reading back; kept beside the operation."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Action, Difference, Identity, LedgerEntry, Plan, ResultRow, Verb
 from chalicelib.engine.ledger import LedgerState, read_entries, state_of
 from chalicelib.engine.work import Work
 from chalicelib.planning.sayings import NOT_KEPT
+from chalicelib.store.repository import Repository
 
 _PART = 2000
 _SOMEBODY_ELSES = "Somebody else made it since; it was left as it is."
@@ -209,6 +211,19 @@ def store(work: Work, rows: Iterable[ResultRow], name: str) -> None:
     for number, start in enumerate(range(0, len(lines), _PART)):
         work.put_part(f"result-{name}", number, lines[start : start + _PART])
     work.note(resultFence=work.fence, resultName=f"result-{name}")
+
+
+def read(
+    repository: Repository, application: str, operation: str, offset: int = 0, limit: int = 1000
+) -> list[ResultRow]:
+    """Rows of an operation's result, in the order of its plan."""
+    found = repository.operations.get(application, operation)
+    fence = found.checkpoint.get("resultFence")
+    if fence is None:
+        return []
+    name = str(found.checkpoint["resultName"])
+    lines = repository.operations.read_lines(application, operation, name, fence=fence)
+    return [ResultRow.model_validate_json(line) for line in islice(lines, offset, offset + limit)]
 
 
 def _count(rows: Iterable[ResultRow]) -> dict[str, int]:

@@ -164,11 +164,11 @@ class Operations:
 
     def result(self, asker: Asker, operation: str, query: PageQuery) -> ResultPage:  # noqa: ARG002
         """What became of each object, in the order of the plan. Empty until something was done."""
-        from chalicelib.engine.plans import read_result
+        from chalicelib.engine import results
 
         found = self.find(operation)
         start = paging.offset(query.next)
-        rows = read_result(self._repository, found.application, found.id, start, query.limit + 1)
+        rows = results.read(self._repository, found.application, found.id, start, query.limit + 1)
         page, following = paging.numbered(rows, start, query.limit)
         return ResultPage(items=page, next=following)
 

@@ -13,10 +13,11 @@ from chalicelib.domain.application import Application, ClusterRecord
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.domain.plan import Plan, ResultRow
+from chalicelib.engine import results
 from chalicelib.engine.clusters import Clusters
 from chalicelib.engine.engine import Engine
 from chalicelib.engine.flows import FLOWS
-from chalicelib.engine.plans import read_plan, read_result
+from chalicelib.engine.plans import read_plan
 from chalicelib.language.support import accept
 from chalicelib.store.backends.memory import MemoryBackend
 from chalicelib.store.repository import Repository
@@ -138,4 +139,4 @@ class Registered:
 
     def rows(self, done: Done) -> list[ResultRow]:
         """What became of each object."""
-        return list(read_result(self.repository, self.application.id, done.id))
+        return list(results.read(self.repository, self.application.id, done.id))

@@ -19,8 +19,9 @@ from chalicelib.domain.application import Application, ClusterRecord
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.domain.plan import Action, Plan, ResultRow
+from chalicelib.engine import results
 from chalicelib.engine.engine import Engine
-from chalicelib.engine.plans import read_plan, read_result
+from chalicelib.engine.plans import read_plan
 from chalicelib.store.backends.memory import MemoryBackend
 from chalicelib.store.repository import Repository
 from chalicelib.store.wrappers import Wrapping
@@ -307,7 +308,7 @@ class Scene:
     def _restored(self, kind: str, **arguments: Any) -> Restored:
         before = len(self.watch.happened)
         operation = self.run(kind, **arguments)
-        rows = read_result(self.repository, self.application.id, operation.id)
+        rows = results.read(self.repository, self.application.id, operation.id)
         writes = [name for what, name in self.watch.happened[before:] if what == "write-allowed"]
         return Restored(operation, {f"{row.object.kind}/{row.object.name}": row for row in rows}, writes)
 

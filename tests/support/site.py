@@ -16,9 +16,9 @@ from chalicelib.domain.errors import MainstayError
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.domain.plan import ResultRow
+from chalicelib.engine import results
 from chalicelib.engine.engine import Engine
 from chalicelib.engine.lease import LeaseTerms
-from chalicelib.engine.plans import read_result
 from chalicelib.engine.turns import TurnTerms
 from chalicelib.store.repository import Repository
 from chalicelib.store.wrappers import Passphrase
@@ -125,7 +125,7 @@ class Site:
 
     def result(self, operation: Operation) -> dict[str, ResultRow]:
         """The rows of an operation's result by `Kind/name`."""
-        rows = read_result(self.repository, self.application.id, operation.id)
+        rows = results.read(self.repository, self.application.id, operation.id)
         return {f"{row.object.kind}/{row.object.name}": row for row in rows}
 
     # ── what is there ───────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,6 @@ from chalicelib.domain.plan import Action, Difference, Identity, LedgerEntry, Pl
 from chalicelib.domain.version import Gap
 from chalicelib.engine import results
 from chalicelib.engine.ledger import Ledger
-from chalicelib.engine.plans import read_result
 from chalicelib.engine.work import Work
 from tests.unit.engine.house import House, working
 
@@ -195,19 +194,19 @@ def test_rows_are_kept_in_order_and_read_in_pages(house: House, work: Work) -> N
         for number in range(4500)
     ]
     results.store(work, rows, "verified")
-    read = read_result(house.repository, house.application, work.operation.id, 1998, 4)
+    read = results.read(house.repository, house.application, work.operation.id, 1998, 4)
     assert [row.object.name for row in read] == ["01998", "01999", "02000", "02001"]
-    assert len(read_result(house.repository, house.application, work.operation.id, 0, 10_000)) == 4500
+    assert len(results.read(house.repository, house.application, work.operation.id, 0, 10_000)) == 4500
 
 
 def test_an_operation_that_did_nothing_yet_has_no_rows(house: House, work: Work) -> None:
-    assert read_result(house.repository, house.application, work.operation.id) == []
+    assert results.read(house.repository, house.application, work.operation.id) == []
 
 
 def test_the_result_that_was_told_last_counts(house: House, work: Work) -> None:
     row = ResultRow(object=named("a"), verb=Verb.UPDATE, outcome="done", reason="differs")
     results.store(work, [row], "verified")
     results.store(work, [row.model_copy(update={"outcome": "undone"})], "undone")
-    assert [each.outcome for each in read_result(house.repository, house.application, work.operation.id)] == [
+    assert [each.outcome for each in results.read(house.repository, house.application, work.operation.id)] == [
         "undone"
     ]
