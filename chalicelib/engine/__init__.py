@@ -9,7 +9,7 @@ no schedule: who calls it decides when.
     started by themselves    schedules, sweeps
     the kinds, in flows      backup, restore, delete, sweep, verify
 
-    backup                   reading, rows, packing, keeping, closure; its last step: retention
+    backup                   reading, rows, packing, keeping, noting, closure; its last step: retention
     restore                  asked, original, safety, execution, health, results; its way back: rollback
       plans                  planner, plans, stale, compare
         from what is kept    destination, wanted, carrying, known_fields

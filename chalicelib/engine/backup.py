@@ -31,6 +31,7 @@ from chalicelib.domain.version import (
 )
 from chalicelib.engine import closure, health, retention
 from chalicelib.engine.keeping import Keeper
+from chalicelib.engine.noting import Noting
 from chalicelib.engine.packing import Packed, PackingVisitor
 from chalicelib.engine.reading import Reading, read, requests_of
 from chalicelib.engine.sweeps import sweep_later
@@ -51,7 +52,7 @@ def capture(work: Work) -> Next:
     follows = work.document.spec.state.closure == "references"
     with ExitStack() as stack:
         visitor = stack.enter_context(PackingVisitor(writer))
-        noting = closure.Noting(visitor, selection, session.discovery.resources)
+        noting = Noting(visitor, selection, session.discovery.resources)
         keeper = stack.enter_context(
             Keeper(work, visitor, requests_of(session, selection), writer, noting if follows else None)
         )

@@ -1,6 +1,6 @@
 """`closure: references`: what the selection's objects refer to and that is not in it, with the reason for each.
 
-    while reading   references are noted, listing by listing         (`Noting`, a visitor around the one that packs)
+    while reading   references are noted, listing by listing         (`noting`)
     afterwards      named objects are read, and what these name; bindings, webhooks and the like that name accounts
                     and Services of the application are looked for     (`pull`)
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from chalicelib.cluster.listing import Listing, Restarted, pages, vanished
 from chalicelib.domain.errors import ClusterRefused
@@ -25,6 +25,7 @@ from chalicelib.domain.objects import NAMESPACE, Body, ObjectKey, Resource, key_
 from chalicelib.domain.version import Gap, Pulled
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.live import read_objects
+from chalicelib.engine.noting import Noted, is_others, placed
 from chalicelib.engine.reading import Reading, Row, Visitor, row_of
 from chalicelib.planning import capture_rules
 from chalicelib.planning.normalise import copy_of
@@ -35,17 +36,15 @@ from chalicelib.planning.references import (
     GRANT,
     LIMITING,
     NAMING,
-    SECRET,
     SERVICE,
     Reference,
-    account_of,
     aggregates,
     grants,
     named_by,
     references_of,
-    selects,
 )
 from chalicelib.planning.selection import Selection
+from chalicelib.planning.selectors import selects
 
 #: Objects that one version pulls in at most.
 MOST_PULLED = 2000
@@ -54,87 +53,6 @@ _MOST_LOOKED_FOR = 50
 
 _Kind = tuple[str, str]
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Noted:
-    """What the objects of one listing refer to, and the accounts they run as."""
-
-    references: dict[ObjectKey, str] = field(default_factory=dict)
-    accounts: set[ObjectKey] = field(default_factory=set)
-    #: Secrets of others' namespaces, each with who refers to it: whether they may is looked for afterwards.
-    secrets: dict[tuple[ObjectKey, ObjectKey], str] = field(default_factory=dict)
-
-    def add(self, reference: Reference, *, others: bool) -> None:
-        """Keep the first reason for each object; `others` says that it is a Secret of theirs."""
-        if others:
-            self.secrets.setdefault((reference.key, reference.by), reference.reason)
-        else:
-            self.references.setdefault(reference.key, reference.reason)
-
-
-class Noting:
-    """A visitor that notes references, and gives everything on to another one."""
-
-    def __init__(self, visitor: Visitor, selection: Selection, resources: Iterable[Resource]) -> None:
-        self._visitor = visitor
-        self._selection = selection
-        self._resources = {(resource.group, resource.kind): resource for resource in resources}
-        self.keeps_raw = visitor.keeps_raw
-        self.noted: dict[Listing, Noted] = {}
-
-    def take(self, listing: Listing, key: ObjectKey, content: Body, digest: bytes, raw: bytes) -> int:
-        """Note what it refers to that may be outside the selection."""
-        noted = self.noted.setdefault(listing, Noted())
-        account = account_of(content)
-        if account is not None:
-            noted.accounts.add(account)
-        for reference in references_of(content, listing.resource):
-            resource = self._resources.get(reference.key[:2])
-            if resource is not None and not self._selection.takes_whole(resource, reference.key.namespace):
-                placed = reference._replace(key=_placed(reference.key, resource))
-                noted.add(placed, others=_of_others(placed.key, self._selection))
-        return self._visitor.take(listing, key, content, digest, raw)
-
-    def misses(self, key: ObjectKey) -> bool:
-        """As the other one says."""
-        return self._visitor.misses(key)
-
-    def restart(self, listing: Listing) -> None:
-        """What was noted of it is void."""
-        self.noted.pop(listing, None)
-        self._visitor.restart(listing)
-
-    def remembered(self, listing: Listing) -> Any:
-        """What was noted of it, as JSON has it: kept between two turns of a capture."""
-        noted = self.noted.get(listing)
-        if noted is None:
-            return None
-        references = [[*key, why] for key, why in noted.references.items()]
-        secrets = [[*key, *by, why] for (key, by), why in noted.secrets.items()]
-        return {
-            "references": references,
-            "accounts": [list(key) for key in sorted(noted.accounts)],
-            "secrets": secrets,
-        }
-
-    def remember(self, listing: Listing, remembered: Any) -> None:
-        """Note it again."""
-        noted = self.noted.setdefault(listing, Noted())
-        for *key, why in remembered["references"]:
-            noted.references.setdefault(ObjectKey(*key), why)
-        noted.accounts.update(ObjectKey(*key) for key in remembered["accounts"])
-        for *both, why in remembered.get("secrets", ()):
-            noted.secrets.setdefault((ObjectKey(*both[:4]), ObjectKey(*both[4:])), why)
-
-
-def _placed(key: ObjectKey, resource: Resource) -> ObjectKey:
-    return key if resource.namespaced else key._replace(namespace="")
-
-
-def _of_others(key: ObjectKey, selection: Selection) -> bool:
-    """Whether it is a Secret of a namespace in which the application has selected nothing."""
-    return key[:2] == SECRET and key.namespace not in selection.namespaces
 
 
 @dataclass(slots=True)
@@ -294,11 +212,11 @@ class _Pulling:
             found = self._discovery.resource_for(*reference.key[:2])
             if found is None:
                 continue
-            placed = reference._replace(key=_placed(reference.key, found))
-            if _of_others(placed.key, self._selection):
-                self._want_secret(placed)
+            named = reference._replace(key=placed(reference.key, found))
+            if is_others(named.key, self._selection):
+                self._want_secret(named)
             else:
-                self._want(placed.key, placed.reason)
+                self._want(named.key, named.reason)
         if key[:2] == CLUSTER_ROLE:
             self._aggregate(key, body)
 

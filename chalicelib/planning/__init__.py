@@ -26,7 +26,7 @@
                   rewrite, shapes, schemas                    a user's patches, and what they may not break
                   versions    an object in another version of its API
     in time       schedule, retention                         when a backup is next; which versions stay
-    everywhere    paths, lists, pod_specs, quantities         ways through the content of objects
+    everywhere    paths, lists, pod_specs, selectors, quantities   ways through the content of objects
 
 Pure: bodies, rows and answers are arguments, and so is everything the cluster has to say. It must not know who
 reads or writes them, and does no input or output. Same arguments, same plan.

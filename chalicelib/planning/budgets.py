@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from chalicelib.domain.objects import Body, key_of
-from chalicelib.planning.references import selects
+from chalicelib.planning.selectors import selects
 
 _ROLLED = {("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "ReplicaSet"), ("", "ReplicationController")}
 
