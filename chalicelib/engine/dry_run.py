@@ -1,19 +1,24 @@
-"""Asking the server by dry run whether updates are possible, and what they would come to."""
+"""Asking the server by dry run whether updates are possible, and what they would come to; and where one is not, what
+it would make of the object today."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 from chalicelib.cluster.client import now
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable
 from chalicelib.domain.objects import Body, ObjectKey, Resource
+from chalicelib.domain.plan import Verb
 from chalicelib.engine import silence
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.silence import Silence, Write
 from chalicelib.planning import creation, ownership
+from chalicelib.planning.context import PlanContext
 from chalicelib.planning.draft import Question
 from chalicelib.planning.immutable import Refusal, understand
 from chalicelib.planning.normalise import copy_of, digest, normalise
@@ -22,6 +27,9 @@ from chalicelib.planning.normalise import copy_of, digest, normalise
 _QUESTIONS_AT_ONCE = 16
 #: Times a question is asked whose object is written to by a controller just then.
 _MOST_LOOKS = 5
+#: Characters of a name that one beside it begins with: names of some kinds are no longer than 63.
+_NAME_CHARACTERS = 50
+_NOT_ASKED = Refusal("", "", "cannot-tell")
 
 
 class LiveObjects(Protocol):
@@ -35,10 +43,12 @@ class LiveObjects(Protocol):
 
 class DryRun:
     """Asks for the planner. Where a kind gets no answer in time, the others of it are not asked about: a webhook that
-    hangs takes up to 30 s for each."""
+    hangs takes up to 30 s for each. `about` are the only objects that are asked about, if it is given."""
 
-    def __init__(self, live: LiveObjects) -> None:
+    def __init__(self, live: LiveObjects, context: PlanContext, about: Collection[ObjectKey] | None = None) -> None:
         self._live = live
+        self._context = context
+        self._about = about
         self._session = live.session
         self._owners = Owners(live.session)
         self._silence = Silence()
@@ -50,6 +60,30 @@ class DryRun:
 
     def _ask(self, question: Question) -> Body | Refusal | None:
         key = question.action.object.key
+        if self._about is not None and key not in self._about:
+            return _NOT_ASKED
+        return self._ask_anew(question) if question.action.verb is Verb.REPLACE else self._ask_update(question)
+
+    def _ask_anew(self, question: Question) -> Body | Refusal | None:
+        """What would be made of it: under another name, as its own is taken."""
+        key = question.action.object.key
+        resource = self._session.discovery.resource_for(key.group, key.kind)
+        if resource is None:
+            return None
+        owned, _said = self._owners.resolve(question.target)
+        body = creation.for_creation(owned, self._context)
+        body["metadata"] = {**body["metadata"], "name": _beside(key.name)}
+        manager = ownership.best_manager(question.target)
+        try:
+            create = partial(self._session.objects.create, body, manager, resource=resource, dry_run=True)
+            made = self._send(Write("CREATE", resource, key, None), create)
+        except ClusterRefused as refusal:
+            return understand(refusal.http_status, refusal.message, refusal.causes)
+        made["metadata"]["name"] = key.name
+        return normalise(made, resource)
+
+    def _ask_update(self, question: Question) -> Body | Refusal | None:
+        key = question.action.object.key
         raw, resource = self._live.raw(key), self._session.discovery.resource_for(key.group, key.kind)
         manager = ownership.best_manager(question.target, raw)
         for _ in range(_MOST_LOOKS):
@@ -57,7 +91,8 @@ class DryRun:
                 return None
             body, _said = self._owners.resolve(creation.for_update(question.target, raw, resource))
             try:
-                return normalise(self._send(Write("UPDATE", resource, key, None), body, manager), resource)
+                update = partial(self._session.objects.replace, body, manager, resource=resource, dry_run=True)
+                return normalise(self._send(Write("UPDATE", resource, key, None), update), resource)
             except ClusterRefused as refusal:
                 if refusal.reason != "Conflict":
                     return understand(refusal.http_status, refusal.message, refusal.causes)
@@ -67,13 +102,13 @@ class DryRun:
                 return None  # it moved just now: applying looks again
         return None
 
-    def _send(self, write: Write, body: Body, manager: str) -> Body:
+    def _send(self, write: Write, send: Callable[[], Body]) -> Body:
         known = self._silence.of(write)
         if known is not None:
             raise known
         began = now()
         try:
-            return self._session.objects.replace(body, manager, resource=write.resource, dry_run=True)
+            return send()
         except ClusterRefused as refusal:
             if silence.unanswered(refusal) and now() - began > silence.SLOW_SECONDS:
                 self._silence.begins(write, refusal)
@@ -86,3 +121,8 @@ class DryRun:
 
     def _get(self, resource: Resource, key: ObjectKey) -> Body | None:
         return self._session.objects.get(resource, key.namespace, key.name)
+
+
+def _beside(name: str) -> str:
+    """A name that nothing has."""
+    return f"{name[:_NAME_CHARACTERS].rstrip('.:-_')}-{uuid.uuid4().hex[:8]}"

@@ -167,8 +167,10 @@ class Ground:
     progress: Callable[[int, int], None] = lambda _done, _total: None
 
 
-def make(work: Work, target: Target, *, ask_server: bool = True) -> Planning:
-    """Plan on behalf of an operation."""
+def make(
+    work: Work, target: Target, *, ask_server: bool = True, about: frozenset[ObjectKey] = frozenset()
+) -> Planning:
+    """Plan on behalf of an operation. If the server is not asked about everything, it is `about` these objects."""
     ground = Ground(
         work.repository,
         work.application.id,
@@ -177,10 +179,12 @@ def make(work: Work, target: Target, *, ask_server: bool = True) -> Planning:
         work.pause,
         lambda done, total: work.report(done, total, "kinds"),
     )
-    return plan_on(ground, target, ask_server=ask_server)
+    return plan_on(ground, target, ask_server=ask_server, about=about)
 
 
-def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
+def plan_on(
+    ground: Ground, target: Target, *, ask_server: bool, about: frozenset[ObjectKey] = frozenset()
+) -> Planning:
     """Read what is and what is wanted, and plan the way. Changes nothing; asks by dry run what could not be known.
 
     The selection is the version's own, as its document described it then: nothing outside it is ever deleted.
@@ -213,7 +217,7 @@ def plan_on(ground: Ground, target: Target, *, ask_server: bool) -> Planning:
         consent=target.consent,
         only=only,
         gaps=(*live.gaps, *version_gaps),
-        ask_server=DryRun(live) if ask_server else None,
+        ask_server=DryRun(live, context, None if ask_server else about) if ask_server or about else None,
         attached=Attached(session, lambda: _owned(ground, target, live)),
         shared=_shared(wanted, target, live, document),
         rules=rules.after,

@@ -24,6 +24,7 @@ from chalicelib.domain.errors import (
     MainstayError,
     StorageUnavailable,
 )
+from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.operation import OperationKind, State
 from chalicelib.domain.plan import Plan, Verb
 from chalicelib.engine import health, results, rollback, safety
@@ -134,8 +135,10 @@ def verify(work: Work) -> Finish:
     done = read_plan_of(work, work.operation.id)
     # Where nothing was to be done nothing was written: the plan is the look at everything already.
     # What is changed on its way may lack what the server fills in: then only the server can tell whether it is equal.
+    # And of what was written, admission may have made something else than it was asked for.
     target = target_of(work)
-    again = done if done.empty else make(work, target, ask_server=not target.as_kept).plan
+    written = _written(work)
+    again = done if done.empty else make(work, target, ask_server=not target.as_kept, about=written).plan
     settle_volumes(work)
     rows, verified = results.of(work, done, again, phase="apply")
     if work.operation.kind is OperationKind.UNDO:
@@ -156,6 +159,12 @@ def verify(work: Work) -> Finish:
     return Finish(
         State.SUCCEEDED if whole else State.PARTIAL, {**outcome_of(work), "undone": False, "verified": verified}
     )
+
+
+def _written(work: Work) -> frozenset[ObjectKey]:
+    """What this operation has written, and was not refused."""
+    state = state_of(read_entries(work.repository, work.application.id, work.operation.id), "apply")
+    return frozenset(entry.object.key for entry in state.settled.values() if entry.mark == "done")
 
 
 def _set_current(work: Work, done: Plan) -> None:

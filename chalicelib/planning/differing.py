@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from chalicelib.domain.objects import Body
+from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Action, Identity, Verb
 from chalicelib.domain.version import IndexRow
 from chalicelib.planning import budgets, effects, immutable
@@ -26,6 +26,8 @@ BATCH = 200
 _CLAIM = ("", "PersistentVolumeClaim")
 _SERVICE = ("", "Service")
 _CANNOT_TELL = Refusal("", "", "cannot-tell")
+#: Refusals of an update that may not be ones of a creation.
+_MADE_ANEW = frozenset({"immutable", "invalid"})
 
 
 def plan_differing(draft: Draft) -> None:
@@ -56,16 +58,23 @@ def _plan_batch(draft: Draft, batch: list[tuple[IndexRow | None, LiveRow]]) -> N
             draft.kept += 1
         elif draft.shared.leaves(key):
             draft.left.setdefault(SHARED, []).append(key)
-            draft.actions.append(_Differing(here, comparison, "").action(Verb.SKIP, SHARED, draft.shared.why(key)))
+            draft.actions.append(
+                _Differing(here, comparison, "", wanted).action(Verb.SKIP, SHARED, draft.shared.why(key))
+            )
         else:
             if (key.group, key.kind) == _SERVICE:
                 draft.needs.add(comparison.target)
-            found.append(_Differing(here, comparison, (row.digest if row else digest(wanted)).hex()))
+            found.append(_Differing(here, comparison, (row.digest if row else digest(wanted)).hex(), wanted))
     if draft.mode == "missing":
         draft.actions += [each.action(Verb.SKIP, "mode", "It differs; this mode only creates.") for each in found]
         return
-    for each, answer in zip(found, _answers(draft, found), strict=True):
-        _decide(draft, each, answer)
+    answers = [_concluded(*pair) for pair in zip(found, _answers(draft, found), strict=True)]
+    as_it_is = _made_the_same(draft, found, answers)
+    for each, answer in zip(found, answers, strict=True):
+        if each.row.key in as_it_is:
+            _keep(draft, each)
+        else:
+            _decide(draft, each, answer)
 
 
 def _answers(draft: Draft, found: list[_Differing]) -> Iterable[Body | Refusal | None]:
@@ -74,22 +83,48 @@ def _answers(draft: Draft, found: list[_Differing]) -> Iterable[Body | Refusal |
     return draft.ask_server([Question(each.action(Verb.UPDATE, "differs"), each.comparison.target) for each in found])
 
 
-def _decide(draft: Draft, each: _Differing, answer: Body | Refusal | None) -> None:
-    live, target = each.comparison.live, each.comparison.target
-    refusal: Refusal | None = None
+def _concluded(each: _Differing, answer: Body | Refusal | None) -> Body | Refusal | None:
+    """The answer, or what the table says where it is none."""
     if isinstance(answer, Refusal):
-        refusal = immutable.conclude(answer, live, target)
-    elif answer is not None and digest(answer) == digest(live) and not _owners_differ(live, target):
-        # The server fills in again what differs: defaults of a newer release, for one. Or it takes it away again: a
-        # field that is switched off there.
-        lost = tuple(found for found in each.comparison.differences if found.change == "added")
-        if lost:
-            draft.left.setdefault(NOT_KEPT, []).append(each.row.key)
-            draft.actions.append(each.action(Verb.SKIP, NOT_KEPT, not_kept(lost)))
-        else:
-            draft.kept += 1
-        return
-    if refusal is None:
+        return immutable.conclude(answer, each.comparison.live, each.comparison.target)
+    return answer
+
+
+def _made_the_same(draft: Draft, found: list[_Differing], answers: list[Body | Refusal | None]) -> set[ObjectKey]:
+    """Of those that cannot be updated, the ones that would be made just as they are: admission adds when it makes an
+    object, and nobody can change that afterwards. Else each restore would make them anew, and the next one again."""
+    doomed = [
+        each
+        for each, answer in zip(found, answers, strict=True)
+        if isinstance(answer, Refusal) and answer.kind in _MADE_ANEW and not _owners_differ(*each.contents)
+    ]
+    if draft.ask_server is None or not doomed:
+        return set()
+    made = draft.ask_server([Question(each.action(Verb.REPLACE, "immutable"), each.wanted) for each in doomed])
+    return {
+        each.row.key
+        for each, answer in zip(doomed, made, strict=True)
+        if isinstance(answer, dict) and compare(answer, each.comparison.live, draft.context, draft.exists).equal
+    }
+
+
+def _keep(draft: Draft, each: _Differing) -> None:
+    """The server fills in again what differs: defaults of a newer release, or what its admission adds. Or it takes it
+    away again: a field that is switched off there."""
+    lost = tuple(found for found in each.comparison.differences if found.change == "added")
+    if lost:
+        draft.left.setdefault(NOT_KEPT, []).append(each.row.key)
+        draft.actions.append(each.action(Verb.SKIP, NOT_KEPT, not_kept(lost)))
+    else:
+        draft.kept += 1
+
+
+def _decide(draft: Draft, each: _Differing, answer: Body | Refusal | None) -> None:
+    live, target = each.contents
+    refusal = answer if isinstance(answer, Refusal) else None
+    if isinstance(answer, dict) and digest(answer) == digest(live) and not _owners_differ(live, target):
+        _keep(draft, each)
+    elif refusal is None:
         felt = (*effects.of_update(live, target), *_budgets_of(draft, live, target))
         draft.actions.append(each.action(Verb.UPDATE, "differs", effects=felt))
     elif refusal.kind != "immutable":
@@ -129,6 +164,12 @@ class _Differing:
     row: LiveRow
     comparison: Comparison
     wanted_digest: str
+    wanted: Body
+
+    @property
+    def contents(self) -> tuple[Body, Body]:
+        """What is live, and what it would be made into."""
+        return self.comparison.live, self.comparison.target
 
     def action(
         self,

@@ -28,7 +28,8 @@ ReadLive = Callable[[ObjectKey], Body | None]
 
 
 class Question(NamedTuple):
-    """An update to try without effect: what is planned, and the content to write (see `creation.for_update`)."""
+    """A write to try without effect: of an update, the content to write (see `creation.for_update`); of a replace,
+    the stored content, of which another object is made beside the one that is there."""
 
     action: Action
     target: Body

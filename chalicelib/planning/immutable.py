@@ -45,6 +45,10 @@ _IMMUTABLE_WORDS = (
     "is forbidden after creation",
     "not be updated",
     "pod updates may not",
+    # Of tolerations, of gates of scheduling, and of a deadline: a pod without any can be made.
+    "can not be modified",
+    "only deletion is allowed",
+    "must not update from",
     "self.spec == oldself",
     "value is immutable",
 )

@@ -81,6 +81,8 @@ spec:
 ---
 {apiVersion: v1, kind: Service, metadata: {name: to-headless}, spec: {selector: {app: one}, ports: [{port: 80}]}}
 ---
+{apiVersion: v1, kind: Pod, metadata: {name: containers}, spec: {containers: [{name: a, image: "scene.test/a:1"}]}}
+---
 apiVersion: v1
 kind: Service
 metadata: {name: to-address}
@@ -109,6 +111,7 @@ DAMAGE: dict[str, dict[str, Any]] = {
     "Job/template": {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 7}}}},
     "Service/to-headless": {"spec": {"clusterIP": "None"}},
     "Service/to-address": {"spec": {"clusterIP": None}},
+    "Pod/containers": {"spec": {"containers": [{"name": "b", "image": "scene.test/b:1"}]}},
 }
 
 
@@ -195,6 +198,26 @@ def test_a_plan_says_what_a_replacement_will_be_felt_as(story: Story) -> None:
 
 def test_nothing_but_what_differed_is_touched(story: Story) -> None:
     assert story.restored.outcomes().keys() == DAMAGE.keys()
+
+
+def test_a_pod_loses_a_toleration_by_being_replaced_and_gets_it_back_in_place(control_plane) -> None:
+    container = "{name: a, image: scene.test/a:1}"
+    pod = f"{{apiVersion: v1, kind: Pod, metadata: {{name: lone}}, spec: {{containers: [{container}]}}}}"
+    with open_scene(control_plane, pod) as scene:
+        version, wanted = scene.backup(), scene.look()
+        scene.delete("Pod/lone")
+        for body in scene.bodies(pod):
+            scene.post(patched(body, {"spec": {"tolerations": [{"key": "spot", "operator": "Exists"}]}}))
+        before = scene.look()
+        restored = scene.restore_well(version)
+        assert restored.outcomes() == {"Pod/lone": "replace"}
+        assert scene.look() == wanted
+        assert scene.undo_well(restored).outcomes() == {"Pod/lone": "update"}
+        assert tolerated(scene.look()) == tolerated(before)
+
+
+def tolerated(found: dict[str, Any]) -> list[Any]:
+    return sorted(found["Pod/lone"]["spec"]["tolerations"], key=str)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""An admission webhook of the test's own, on loopback: it allows, denies, or never answers."""
+"""An admission webhook of the test's own, on loopback: it allows, perhaps with changes, denies, or never answers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from tests.harness.pki import Authority
 
 
 class Webhook:
-    """What the server does with each request: `allow`, `deny` or `hang`."""
+    """What the server does with each request: `allow`, `deny` or `hang`; and what it changes where it allows, a JSON
+    patch."""
 
     def __init__(self, url: str, ca: str) -> None:
         self.url = url
         self.ca = ca
         self.does = "allow"
+        self.changes: list[dict[str, Any]] = []
         self.asked = 0
         self.over = threading.Event()
 
@@ -46,6 +48,9 @@ def serve(directory: Path) -> Iterator[Webhook]:
                 webhook.over.wait(5)
                 return
             answer: dict[str, Any] = {"uid": review["request"]["uid"], "allowed": webhook.does == "allow"}
+            if webhook.does == "allow" and webhook.changes:
+                patch = base64.b64encode(json.dumps(webhook.changes).encode()).decode()
+                answer |= {"patchType": "JSONPatch", "patch": patch}
             if webhook.does == "deny":
                 answer["status"] = {"message": "not on a Friday"}
             body = json.dumps({**review, "response": answer}).encode()
@@ -80,32 +85,40 @@ def serve(directory: Path) -> Iterator[Webhook]:
 def guarding(api: Api, namespace: str, webhook: Webhook, *resources: str, seconds: int = 1) -> Iterator[None]:
     """Some resources of one namespace are guarded by the webhook, which may take so many seconds. It takes effect a
     moment later."""
-    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    operations = ["CREATE", "UPDATE"]
+    with _registered(api, "Validating", namespace, webhook, list(resources), operations, seconds):
+        yield
+
+
+@contextmanager
+def changing(api: Api, namespace: str, webhook: Webhook, *resources: str) -> Iterator[None]:
+    """The webhook changes what of some resources is made in one namespace. It takes effect a moment later."""
+    with _registered(api, "Mutating", namespace, webhook, list(resources), ["CREATE"], 10):
+        yield
+
+
+@contextmanager
+def _registered(
+    api: Api, what: str, namespace: str, webhook: Webhook, resources: list[str], operations: list[str], seconds: int
+) -> Iterator[None]:
+    path = f"/apis/admissionregistration.k8s.io/v1/{what.lower()}webhookconfigurations"
+    hook = {
+        "name": "guard.scene.test",
+        "clientConfig": {"url": webhook.url, "caBundle": webhook.ca},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": resources, "operations": operations}],
+        "timeoutSeconds": seconds,
+        "sideEffects": "None",
+        "failurePolicy": "Fail",
+        "admissionReviewVersions": ["v1"],
+    }
     api.post(
         path,
         {
             "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "ValidatingWebhookConfiguration",
+            "kind": f"{what}WebhookConfiguration",
             "metadata": {"name": f"guard-{namespace}"},
-            "webhooks": [
-                {
-                    "name": "guard.scene.test",
-                    "clientConfig": {"url": webhook.url, "caBundle": webhook.ca},
-                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-                    "rules": [
-                        {
-                            "apiGroups": [""],
-                            "apiVersions": ["v1"],
-                            "resources": list(resources),
-                            "operations": ["CREATE", "UPDATE"],
-                        }
-                    ],
-                    "timeoutSeconds": seconds,
-                    "sideEffects": "None",
-                    "failurePolicy": "Fail",
-                    "admissionReviewVersions": ["v1"],
-                }
-            ],
+            "webhooks": [hook],
         },
     )
     try:

@@ -11,6 +11,7 @@ from chalicelib.domain.errors import ClusterUnreachable
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.plan import Action, Identity, Verb
 from chalicelib.engine.dry_run import DryRun
+from chalicelib.planning.context import PlanContext
 from chalicelib.planning.draft import Question
 from chalicelib.planning.immutable import Refusal
 
@@ -42,6 +43,11 @@ class Server:
             raise ClusterUnreachable("nobody is there")
         return body_of(resource.kind, name)
 
+    def create(self, body: Body, _manager: str, *, resource: Resource, dry_run: bool) -> Body:
+        assert dry_run
+        self.asked.append(f"{resource.kind} {body['metadata']['name']}")
+        return {**body, "data": {"added": "by admission"}}
+
     def replace(self, body: Body, _manager: str, *, resource: Resource, dry_run: bool) -> Body:
         assert dry_run
         self.asked.append(resource.kind)
@@ -58,7 +64,7 @@ def question(kind: str, number: int) -> Question:
 
 def test_of_a_kind_that_gets_no_answer_only_those_on_their_way_are_waited_for() -> None:
     server = Server()
-    answers = list(DryRun(server)([question("ConfigMap", number) for number in range(200)]))
+    answers = list(DryRun(server, PlanContext())([question("ConfigMap", number) for number in range(200)]))
     assert {answer.kind for answer in answers if isinstance(answer, Refusal)} == {"cannot-tell"}
     assert len(answers) == 200
     assert 1 <= len(server.asked) <= 16
@@ -67,13 +73,31 @@ def test_of_a_kind_that_gets_no_answer_only_those_on_their_way_are_waited_for() 
 def test_other_kinds_are_asked_about_all_the_same() -> None:
     server = Server()
     kinds = ["ConfigMap", "Secret"] * 40
-    answers = list(DryRun(server)([question(kind, number) for number, kind in enumerate(kinds)]))
+    answers = list(DryRun(server, PlanContext())([question(kind, number) for number, kind in enumerate(kinds)]))
     assert server.asked.count("Secret") == 40
     assert all(isinstance(answer, dict) for answer in answers[1::2])
+
+
+def test_another_is_made_beside_the_one_that_would_be_replaced() -> None:
+    server = Server()
+    action, target = question("ConfigMap", 1)
+    anew = Question(action.model_copy(update={"verb": Verb.REPLACE}), target)
+    (answer,) = DryRun(server, PlanContext())([anew])
+    assert server.asked[0].startswith("ConfigMap o1-")
+    assert answer == {**target, "data": {"added": "by admission"}}
+
+
+def test_nothing_is_asked_but_about_what_is_to_be_asked_about() -> None:
+    server = Server()
+    questions = [question("Secret", number) for number in range(3)]
+    about = {questions[1].action.object.key}
+    answers = list(DryRun(server, PlanContext(), about)(questions))
+    assert [isinstance(answer, dict) for answer in answers] == [False, True, False]
+    assert server.asked == ["Secret"]
 
 
 def test_a_server_that_is_away_is_no_answer_of_a_webhook() -> None:
     server = Server()
     server.away = True
     with pytest.raises(ClusterUnreachable, match="nobody is there"):
-        list(DryRun(server)([question("ConfigMap", 1)]))
+        list(DryRun(server, PlanContext())([question("ConfigMap", 1)]))

@@ -208,6 +208,29 @@ def test_what_the_server_fills_in_again_is_no_difference() -> None:
     assert not World([older], [live]).plan(ask_server=Server(None)).empty
 
 
+def test_what_would_be_made_just_as_it_is_is_not_made_anew() -> None:
+    stored, live = deployment(app="a"), deployment(app="b")
+    fixed = Refusal("spec.selector", "field is immutable", "immutable")
+
+    def server(made: Any) -> Any:
+        return lambda questions: [made if each.action.verb is Verb.REPLACE else fixed for each in questions]
+
+    plan = World([stored], [live]).plan(ask_server=server(kept(live)))
+    assert (plan.actions, plan.counts) == ((), {"keep": 1})
+    for other in (kept(stored), Refusal("", "exceeded quota", "forbidden"), None):
+        assert one(World([stored], [live]).plan(ask_server=server(other))).verb is Verb.REPLACE
+
+
+def test_what_would_be_lost_of_one_made_anew_is_told() -> None:
+    stored, live = make("Pod", spec={"dnsPolicy": "None", "off": True}), make("Pod", spec={"dnsPolicy": "None"})
+    fixed = Refusal("spec", "pod updates may not", "immutable")
+    plan = World([stored], [live]).plan(
+        ask_server=lambda questions: [kept(live) if each.action.verb is Verb.REPLACE else fixed for each in questions]
+    )
+    assert (one(plan).verb, one(plan).reason) == (Verb.SKIP, "not-kept")
+    assert "/spec/off" in one(plan).message
+
+
 def test_the_server_is_asked_in_batches() -> None:
     count = BATCH + 5
     server = Server(None)

@@ -1,0 +1,132 @@
+"""What admission changes when an object is made, and nobody can change afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.domain.plan import Verb
+from tests.harness.errors import ApiError
+from tests.harness.processes import wait_until
+from tests.support.scene import Scene, open_scene
+from tests.support.webhook import changing, serve
+
+pytestmark = pytest.mark.cluster
+
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: lone, labels: {app: lone}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: main, image: "scene.test/main:1"}]
+"""
+STATE = "objects: [{namespaces: [NS], exclude: {kinds: [LimitRange]}}]"
+#: What meshes and the like put into a pod.
+ADDED = [
+    {"op": "add", "path": "/metadata/labels/injected", "value": "yes"},
+    {"op": "add", "path": "/spec/containers/-", "value": {"name": "side", "image": "scene.test/side:1"}},
+    {"op": "add", "path": "/spec/tolerations/-", "value": {"key": "spot", "operator": "Exists"}},
+    {"op": "add", "path": "/spec/volumes/-", "value": {"name": "certificates", "emptyDir": {}}},
+]
+LIMITS = {"default": {"cpu": "200m"}, "defaultRequest": {"cpu": "100m"}, "type": "Container"}
+
+
+@contextmanager
+def by_a_webhook(scene: Scene, directory: Path) -> Iterator[None]:
+    with serve(directory) as webhook:
+        webhook.changes = ADDED
+        with changing(scene.api, scene.namespace, webhook, "pods"):
+            yield
+
+
+@contextmanager
+def by_a_limit_range(scene: Scene, directory: Path) -> Iterator[None]:
+    scene.post(
+        {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "limits"}, "spec": {"limits": [LIMITS]}}
+    )
+    yield
+
+
+@pytest.fixture(params=[by_a_webhook, by_a_limit_range], ids=lambda each: each.__name__)
+def changed(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def made_now(scene: Scene) -> dict[str, Any]:
+    """What would become of the pod if it were made now."""
+    (pod,) = scene.bodies(POD.replace("lone", "probe"))
+    made: dict[str, Any] = scene.api.post(f"/api/v1/namespaces/{scene.namespace}/pods?dryRun=All", pod)
+    return made
+
+
+def refuses(scene: Scene) -> bool:
+    try:
+        made_now(scene)
+    except ApiError:
+        return True
+    return False
+
+
+def is_changed(spec: dict[str, Any]) -> bool:
+    return len(spec["containers"]) > 1 or "limits" in (spec["containers"][0].get("resources") or {})
+
+
+def test_a_pod_to_which_admission_adds_is_made_once_and_then_left_as_it_is(
+    control_plane, tmp_path: Path, changed: Any
+) -> None:
+    with open_scene(control_plane, POD, state=STATE) as scene:
+        version = scene.backup()
+        with changed(scene, tmp_path):
+            wait_until(lambda: is_changed(made_now(scene)["spec"]), seconds=30, what="admission to change pods")
+            scene.delete("Pod/lone")
+
+            restored = scene.restore_well(version)
+
+            row, uid = restored.rows["Pod/lone"], scene.uid("Pod/lone")
+            assert (row.verb, row.outcome, row.verified) == (Verb.CREATE, "done", "equal")
+            assert is_changed(scene.get("Pod/lone")["spec"])
+
+            assert scene.restore_well(version).writes == []
+            assert scene.uid("Pod/lone") == uid
+
+
+def test_a_pod_that_differs_by_more_than_admission_adds_is_replaced_once(
+    control_plane, tmp_path: Path, changed: Any
+) -> None:
+    with open_scene(control_plane, POD, state=STATE) as scene:
+        version = scene.backup()
+        scene.delete("Pod/lone")
+        scene.make(POD.replace("name: main,", "name: other,"))
+        with changed(scene, tmp_path):
+            wait_until(lambda: is_changed(made_now(scene)["spec"]), seconds=30, what="admission to change pods")
+
+            restored = scene.restore_well(version)
+
+            row, uid = restored.rows["Pod/lone"], scene.uid("Pod/lone")
+            assert (row.verb, row.outcome, row.verified) == (Verb.REPLACE, "done", "equal")
+            assert scene.get("Pod/lone")["spec"]["containers"][0]["name"] == "main"
+            assert is_changed(scene.get("Pod/lone")["spec"])
+
+            assert scene.restore_well(version).writes == []
+            assert scene.uid("Pod/lone") == uid
+
+
+def test_a_pod_of_which_no_other_may_be_made_is_replaced_as_ever(control_plane, tmp_path: Path) -> None:
+    with open_scene(control_plane, POD, state=STATE) as scene:
+        version = scene.backup()
+        with by_a_limit_range(scene, tmp_path):
+            wait_until(lambda: is_changed(made_now(scene)["spec"]), seconds=30, what="admission to change pods")
+            scene.delete("Pod/lone")
+            scene.make(POD)
+            quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}}
+            scene.post({**quota, "spec": {"hard": {"pods": "1"}}})
+            wait_until(lambda: refuses(scene), seconds=60, what="the quota to be in force")
+
+            action = scene.planned(version, mode="merge")["Pod/lone"]
+
+            assert (action.verb, action.reason) == (Verb.REPLACE, "immutable")
