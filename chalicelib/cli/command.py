@@ -7,6 +7,7 @@ program's name, because the same command is also `kubectl mainstay`.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -80,11 +81,18 @@ class Help:
                     formatter.write_dl(rows)
 
     def write_then(self, formatter: click.HelpFormatter, program: str) -> None:
-        """What happens, and what to do next."""
-        if self.then:
-            formatter.write_paragraph()
-            with formatter.indentation():
-                formatter.write_text(in_the_name_of(program, " ".join(self.then.split())))
+        """What happens, and what to do next: paragraph by paragraph, and no option is broken at a hyphen in it."""
+        with formatter.indentation():
+            indent = " " * formatter.current_indent
+            for paragraph in self.then.split("\n\n") if self.then else ():
+                lines = textwrap.fill(
+                    " ".join(in_the_name_of(program, paragraph).split()),
+                    width=formatter.width,
+                    initial_indent=indent,
+                    subsequent_indent=indent,
+                    break_on_hyphens=False,
+                )
+                formatter.write(f"\n{lines}\n")
 
     def write_examples(self, formatter: click.HelpFormatter, program: str) -> None:
         """Each example with a line that says what it is for."""
@@ -94,8 +102,8 @@ class Help:
             for number, (purpose, line) in enumerate(self.examples):
                 if number:
                     formatter.write("\n")
-                indent = " " * formatter.current_indent
-                formatter.write(in_the_name_of(program, f"{indent}# {purpose}\n{indent}{line}\n"))
+                text = in_the_name_of(program, f"# {purpose}\n{line}\n")
+                formatter.write(textwrap.indent(text, " " * formatter.current_indent))
 
 
 class Command(Help, click.Command):

@@ -60,8 +60,10 @@ class Root(Group):
     or `previous`. Every command explains itself: `{program} restore --help`.""",
     examples=[
         ("The first ten minutes, with a server in another terminal ({program} serve)", "{program} init -n shop"),
-        ("Register it, make a version, see what has changed since", "{program} app add shop.yaml"),
-        ("…", "{program} backup shop && {program} diff shop"),
+        (
+            "Register it, make a version, see what has changed since",
+            "{program} app add shop.yaml\n{program} backup shop && {program} diff shop",
+        ),
         ("See what going back would do, then go back", "{program} plan shop && {program} restore shop"),
     ],
 )

@@ -22,7 +22,7 @@ from chalicelib.cli.session import Session
     examples=[
         (
             "By a kubeconfig",
-            "kubectl config view --raw --flatten --minify | {program} cluster add dev --kubeconfig -",
+            "kubectl config view --raw --flatten --minify |\n  {program} cluster add dev --kubeconfig -",
         ),
         (
             "At AWS, with the role that Mainstay runs as",
@@ -50,16 +50,19 @@ def cluster() -> None:
     examples=[
         (
             "By a kubeconfig",
-            "kubectl config view --raw --flatten --minify | {program} cluster add dev --kubeconfig -",
+            "kubectl config view --raw --flatten --minify |\n  {program} cluster add dev --kubeconfig -",
         ),
         ("At AWS", "{program} cluster add prod --eks shop --region eu-central-1"),
         (
             "In another account of AWS",
-            "{program} cluster add eu --eks shop --region eu-west-1 --role-arn arn:aws:iam::111122223333:role/m",
+            (
+                "{program} cluster add eu --eks shop --region eu-west-1 \\\n"
+                "  --role-arn arn:aws:iam::111122223333:role/m"
+            ),
         ),
         (
             "Through a proxy (a kubeconfig names its own: `proxy-url`)",
-            "{program} cluster add prod --eks shop --region eu-central-1 --proxy http://proxy.internal:3128",
+            "{program} cluster add prod --eks shop --region eu-central-1 \\\n  --proxy http://proxy.internal:3128",
         ),
     ],
 )

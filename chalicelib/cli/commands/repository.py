@@ -23,7 +23,7 @@ from chalicelib.cli.session import Session
     examples=[
         (
             "In a bucket, opened by a KMS key",
-            "MAINSTAY_REPOSITORY=s3://backups MAINSTAY_KMS_KEY=alias/mainstay-dev {program} repository init",
+            "MAINSTAY_REPOSITORY=s3://backups MAINSTAY_KMS_KEY=alias/mainstay-dev \\\n  {program} repository init",
         ),
         ("Let a KMS key open it too", "MAINSTAY_KMS_KEY=alias/mainstay-dev {program} repository rewrap"),
     ],
@@ -39,7 +39,10 @@ def repository() -> None:
     repository already, nothing changes. The recovery key opens everything, without AWS and without a passphrase:
     write it down and keep it elsewhere.""",
     examples=[
-        ("In a bucket", "MAINSTAY_REPOSITORY=s3://backups MAINSTAY_KMS_KEY=alias/backups {program} repository init")
+        (
+            "In a bucket",
+            "MAINSTAY_REPOSITORY=s3://backups MAINSTAY_KMS_KEY=alias/backups \\\n  {program} repository init",
+        )
     ],
 )
 def init(session: Session) -> None:
@@ -71,7 +74,7 @@ def init(session: Session) -> None:
     examples=[
         (
             "A KMS key beside the passphrase",
-            "MAINSTAY_PASSPHRASE_FILE=passphrase MAINSTAY_KMS_KEY=alias/backups {program} repository rewrap",
+            "MAINSTAY_PASSPHRASE_FILE=passphrase MAINSTAY_KMS_KEY=alias/backups \\\n  {program} repository rewrap",
         ),
         ("The recovery key was lost", "{program} repository rewrap --new-recovery-key"),
     ],

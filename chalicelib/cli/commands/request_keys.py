@@ -41,7 +41,10 @@ def request_key() -> None:
     you can read, and not shown.""",
     examples=[
         ("For one application", "{program} request-key add pipeline --app shop --out pipeline.key"),
-        ("One that never deletes", "{program} request-key add night --app shop --mode merge --mode missing --out k"),
+        (
+            "One that never deletes",
+            "{program} request-key add night --app shop \\\n  --mode merge --mode missing --out k",
+        ),
     ],
 )
 @click.argument("name", metavar="NAME")

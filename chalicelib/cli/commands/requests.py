@@ -40,7 +40,7 @@ _PAUSE, _LONGEST_PAUSE = 0.5, 5.0
     asked. APP is a name or an id, VERSION an id; the newest good one if left out.""",
     examples=[
         ("Sign, and copy it yourself", "{program} request shop --key-file pipeline.key --out restore.json"),
-        ("Put it there", "MAINSTAY_REPOSITORY=s3://backups {program} request shop --key-file k --put"),
+        ("Put it there", "MAINSTAY_REPOSITORY=s3://backups \\\n  {program} request shop --key-file k --put"),
         ("And wait for its end, ten minutes at most", "{program} request shop --key-file k --put --wait --limit 10m"),
     ],
 )

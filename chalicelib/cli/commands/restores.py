@@ -120,7 +120,7 @@ def plan(
         ("Back to a named one", "{program} restore shop before-upgrade"),
         ("Exactly a plan that was read before", "{program} restore shop --plan op-01jd8xk3zq4v9m2n7c5t6r8w1y"),
         ("A copy beside the original", "{program} restore shop --namespace shop-copy"),
-        ("To another cluster", "{program} restore shop --to-cluster standby --storage-class fast=standard"),
+        ("To another cluster", "{program} restore shop --to-cluster standby \\\n  --storage-class fast=standard"),
         ("From a script", "{program} restore shop latest --yes"),
     ],
 )

@@ -57,7 +57,10 @@ def _list(session: Session) -> None:
     data directory, uses the kubeconfig it finds, and shows the recovery key once: keep it.""",
     examples=[
         ("With nothing configured", "{program} serve"),
-        ("Elsewhere", "MAINSTAY_LISTEN=127.0.0.1:9000 MAINSTAY_REPOSITORY=file:///srv/mainstay {program} serve"),
+        (
+            "Elsewhere",
+            "MAINSTAY_LISTEN=127.0.0.1:9000 MAINSTAY_REPOSITORY=file:///srv/mainstay \\\n  {program} serve",
+        ),
     ],
 )
 def serve(session: Session) -> Exit:

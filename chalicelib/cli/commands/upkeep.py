@@ -43,8 +43,10 @@ _APPLICATION = click.option(
         ("Everything, each month perhaps", "{program} repository verify"),
         ("Of one application, only what a listing shows", "{program} repository verify --app shop --quick"),
         ("Something was damaged", "{program} repository verify --app shop --repair"),
-        ("There was no other copy of it: make one, and mend", "{program} backup shop"),
-        ("", "{program} repository verify --app shop --repair"),
+        (
+            "There was no other copy of it: make one, and mend",
+            "{program} backup shop\n{program} repository verify --app shop --repair",
+        ),
     ],
 )
 @_APPLICATION

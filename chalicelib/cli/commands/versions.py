@@ -24,7 +24,10 @@ from chalicelib.cli.session import Session
     waiting, not the backup.""",
     examples=[
         ("Before an upgrade", "{program} backup shop --name before-upgrade"),
-        ("With words and labels", '{program} backup shop --comment "nightly" --label stage=prod --label by=cron'),
+        (
+            "With words and labels",
+            '{program} backup shop --comment "nightly" \\\n  --label stage=prod --label by=cron',
+        ),
         ("Start it and go on", "{program} backup shop --no-wait"),
         ("The version's id in a script", "version=$({program} backup shop -q)"),
     ],

@@ -738,8 +738,13 @@ def test_help_speaks_in_the_name_it_was_called_by(mainstay: Mainstay) -> None:
     assert "kubectl mainstay app list" in mainstay("app", "show", "x-y", program="kubectl mainstay").err
 
 
-def test_every_command_explains_itself(mainstay: Mainstay, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("program", ["mainstay", "kubectl mainstay"])
+def test_every_command_explains_itself_within_eighty_columns(
+    mainstay: Mainstay, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
     from chalicelib.cli.main import cli
+
+    monkeypatch.setenv("COLUMNS", "80")
 
     def walk(group: Any, names: tuple[str, ...]) -> list[tuple[str, ...]]:
         found = []
@@ -747,15 +752,27 @@ def test_every_command_explains_itself(mainstay: Mainstay, capsys: pytest.Captur
             assert command.examples, f"{name} has no example"
             assert command.then, f"{name} does not say what happens"
             assert command.short_help.endswith(".")
+            assert all(purpose.strip(" …") for purpose, _ in command.examples)
             found += [(*names, name), *(walk(command, (*names, name)) if hasattr(command, "commands") else [])]
         return found
 
     for names in walk(cli, ()):
-        assert mainstay(*names, "--help").code == 0
+        assert mainstay(*names, "--help", program=program).code == 0
         text = capsys.readouterr().out
         assert "Examples:" in text
         assert "{program}" not in text
-        assert max(map(len, text.splitlines())) <= 100
+        assert [line for line in text.splitlines() if len(line) > 80] == []
+
+
+def test_help_keeps_the_paragraphs_of_a_long_explanation_and_breaks_no_option(
+    mainstay: Mainstay, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    mainstay("cluster", "add", "--help")
+    explained = capsys.readouterr().out.partition("Options:")[0]
+    assert "\n\n  Two names for one cluster are refused" in explained
+    assert "\n\n  Registered once more" in explained
+    assert "(--same-as)" in explained
 
 
 def test_the_exit_codes_are_in_the_help(mainstay: Mainstay, capsys: pytest.CaptureFixture[str]) -> None:
