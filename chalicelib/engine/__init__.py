@@ -4,7 +4,7 @@
 `restore`, …). The engine knows the store, the cluster and the rules of planning. It knows no HTTP, no queue and
 no schedule: who calls it decides when.
 
-    work is taken up         engine, line, worker, lease, running, turns; calling, dead_letters; collector
+    work is taken up         engine, line, worker, lease, running, turns, budget; calling, dead_letters; collector
     a step works with        work, clusters (sessions with API servers), journal (what it finds out)
     started by themselves    schedules, sweeps
     the kinds, in flows      backup, restore, delete, sweep, verify

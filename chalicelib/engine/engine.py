@@ -12,6 +12,7 @@ from datetime import timedelta
 from chalicelib.domain.lane import free_at
 from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.operation import Operation, OperationKind, State
+from chalicelib.engine.budget import Budget
 from chalicelib.engine.calling import Caller
 from chalicelib.engine.clusters import Clusters
 from chalicelib.engine.dead_letters import DeadLetters
@@ -19,7 +20,7 @@ from chalicelib.engine.lease import LeaseTerms
 from chalicelib.engine.line import Line
 from chalicelib.engine.running import Ended
 from chalicelib.engine.turns import TurnTerms
-from chalicelib.engine.work import Budget, Flow
+from chalicelib.engine.work import Flow
 from chalicelib.engine.worker import Nudge, Worker
 from chalicelib.store.repository import Repository
 from chalicelib.store.wake import Entry

@@ -105,6 +105,17 @@ class Lease:
             self._deadline = asked_at + self._terms.seconds - self._terms.margin
 
 
+class AnyLease(Protocol):
+    """A lease, or what stands for one where no lane is taken."""
+
+    fence: int
+
+    @property
+    def wanted(self) -> str: ...
+
+    def check(self) -> None: ...
+
+
 class NoLease:
     """For operations that change nothing but their own document: they take no lane."""
 

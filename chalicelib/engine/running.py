@@ -22,9 +22,10 @@ from chalicelib.domain.errors import (
 from chalicelib.domain.operation import Operation, OperationError, OperationKind, State
 from chalicelib.domain.traces import places
 from chalicelib.engine import turns
+from chalicelib.engine.budget import Budget
 from chalicelib.engine.collector import rare_collections
 from chalicelib.engine.turns import TurnTerms
-from chalicelib.engine.work import Budget, Finish, Flow, Next, Work
+from chalicelib.engine.work import Finish, Flow, Next, Work
 from chalicelib.store.repository import Repository
 
 _log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -24,12 +24,16 @@ from chalicelib.domain.application import Application
 from chalicelib.domain.document import Document
 from chalicelib.domain.errors import Cancelled, DeadlineExceeded, LeaseLost, MainstayError, TurnEnded, Yielded
 from chalicelib.domain.operation import Operation, Progress, State
+from chalicelib.engine.budget import Budget
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.destination import destination_of
-from chalicelib.engine.lease import NoLease, boottime
+from chalicelib.engine.lease import AnyLease, NoLease, boottime
 from chalicelib.language.loader import load
 from chalicelib.planning.destination import Destination
 from chalicelib.store.repository import Repository
+
+#: Seconds between two signs of life of an operation that takes no lane.
+_LIFE_SIGN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,72 +52,7 @@ class Finish:
     outcome: Mapping[str, Any] = field(default_factory=dict)
 
 
-#: Seconds between two signs of life of an operation that takes no lane.
-_LIFE_SIGN = 2.0
-
 Step = Callable[["Work"], Next | Finish]
-
-
-#: Of a worker's time, the part after which it begins with nothing new: a fresh worker has more of it.
-_LATE = 0.8
-
-
-class Budget:
-    """How long a worker may go on. It ends when its seconds are over, when `stop` is called or `stopped` is set."""
-
-    def __init__(
-        self,
-        seconds: float | None = None,
-        stopped: threading.Event | None = None,
-        whole: Budget | None = None,
-    ) -> None:
-        #: The budget that this is a turn of; itself, if of none. It is what the worker really has.
-        self.whole: Budget = whole or self
-        self._began = time.monotonic()
-        self._seconds = seconds
-        self._stopped = stopped or threading.Event()
-
-    def stop(self) -> None:
-        """End now: the service shuts down."""
-        self._stopped.set()
-
-    def turn(self, seconds: float | None) -> Budget:
-        """A budget of at most `seconds` from now on that ends with this one at the latest."""
-        left = [each for each in (seconds, self.left) if each is not None]
-        return Budget(min(left) if left else None, self._stopped, self.whole)
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the service shuts down."""
-        return self._stopped.is_set()
-
-    @property
-    def over(self) -> bool:
-        """Whether to stop between two pieces of work."""
-        if self.stopped or (self.whole is not self and self.whole.over):
-            return True
-        return self.left is not None and self.left <= 0
-
-    @property
-    def late(self) -> bool:
-        """Whether to begin with nothing new."""
-        return self.over or (self.left is not None and self.left <= (1 - _LATE) * (self._seconds or 0))
-
-    @property
-    def left(self) -> float | None:
-        """Seconds until they are over, `None` if they have no end."""
-        return None if self._seconds is None else self._began + self._seconds - time.monotonic()
-
-
-class Held(Protocol):
-    """A lease, or what stands for one where no lane is taken."""
-
-    fence: int
-
-    @property
-    def wanted(self) -> str: ...
-
-    def check(self) -> None: ...
 
 
 class Work:
@@ -125,7 +64,7 @@ class Work:
         repository: Repository,
         application: Application,
         operation: Operation,
-        lease: Held,
+        lease: AnyLease,
         budget: Budget,
         connect: Callable[[Callable[[], None]], ClusterSession],
         holder: str,

@@ -28,13 +28,14 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.operation import Operation, OperationKind, Pending
 from chalicelib.domain.traces import places
+from chalicelib.engine.budget import Budget
 from chalicelib.engine.clusters import Clusters, ClusterSession
 from chalicelib.engine.destination import destination_of
-from chalicelib.engine.lease import Lease, LeaseTerms, NoLease, boottime
+from chalicelib.engine.lease import AnyLease, Lease, LeaseTerms, NoLease, boottime
 from chalicelib.engine.line import URGENT
 from chalicelib.engine.running import Ended, Run, give_up
 from chalicelib.engine.turns import TurnTerms
-from chalicelib.engine.work import Budget, Flow, Held, Work
+from chalicelib.engine.work import Flow, Work
 from chalicelib.store.repository import Repository
 
 _log = logging.getLogger(__name__)
@@ -174,7 +175,7 @@ class Worker:
         lease.check()
         self._repository.lanes.release(application, lease.fence, holder, again)
 
-    def _run(self, operation: Operation, lease: Held, budget: Budget, holder: str) -> Pending | None:
+    def _run(self, operation: Operation, lease: AnyLease, budget: Budget, holder: str) -> Pending | None:
         """Run the steps of one operation to its end (`None`), or to where it goes back into the line."""
         flow = self._flows[operation.kind]
         application = self._repository.applications.get(operation.application)

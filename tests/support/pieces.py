@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.engine.work import Budget
+from chalicelib.engine.budget import Budget
 
 
 class Pieces(Budget):

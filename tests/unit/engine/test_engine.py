@@ -11,8 +11,9 @@ from chalicelib.domain.errors import ClusterUnreachable, Conflict, LeaseLost, St
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.operation import Operation, OperationKind, Pending, State
+from chalicelib.engine.budget import Budget
 from chalicelib.engine.lease import LeaseTerms
-from chalicelib.engine.work import Budget, Finish, Next, Work
+from chalicelib.engine.work import Finish, Next, Work
 from tests.unit.engine.house import NOON, House, Killed
 
 ALL = ["one", "two", "three"]

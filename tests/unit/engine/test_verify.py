@@ -11,11 +11,11 @@ import pytest
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.engine import verifying
+from chalicelib.engine.budget import Budget
 from chalicelib.engine.engine import Engine
 from chalicelib.engine.flows import FLOWS
 from chalicelib.engine.looked import Damage
 from chalicelib.engine.verify import read_damages, rows_of
-from chalicelib.engine.work import Budget
 from chalicelib.store import layout
 from chalicelib.store.backends.memory import MemoryBackend
 from tests.support.synthetic import SYNTHETIC, differs

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.domain.errors import StorageUnavailable
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.message import WorkMessage
-from chalicelib.engine import work
+from chalicelib.engine import budget as budgets
 from chalicelib.entrypoints.events import queue, schedule
 from chalicelib.entrypoints.events.budget import budget_of
 from tests.unit.services.house import NOON, House
@@ -113,7 +113,7 @@ def test_a_message_that_could_not_be_attended_to_comes_again_and_its_neighbours_
 @pytest.mark.parametrize(("left", "turn"), [(900, 880), (60, 45), (4, 3)])
 def test_there_is_time_left_to_stop_in_order(monkeypatch: pytest.MonkeyPatch, left: int, turn: int) -> None:
     at = [100.0]
-    monkeypatch.setattr(work.time, "monotonic", lambda: at[0])
+    monkeypatch.setattr(budgets.time, "monotonic", lambda: at[0])
     budget = budget_of(Context(left * 1000))
     at[0] += turn - 0.01
     assert not budget.over
