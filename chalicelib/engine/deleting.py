@@ -108,6 +108,10 @@ class Deleting:
             live = self._sending.read(resource, key)
             if live is None:
                 return
+            if live["metadata"].get("deletionTimestamp") and live["metadata"]["uid"] == action.live_uid:
+                # By a try whose answer was lost, or by somebody else: nothing can stop it. It need not be as planned:
+                # a definition is given a finalizer when it goes.
+                return
             refuse_if_moved(action, live, resource)
             if takes_claims(live):  # somebody has given it its policy back
                 self._claim_policy.leave_claims(action, resource)

@@ -8,11 +8,12 @@ from typing import Any, cast
 
 import pytest
 
-from chalicelib.domain.errors import ClusterRefused, TurnEnded
+from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, TurnEnded
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.plan import Action, Identity, Verb
 from chalicelib.engine.writes import Writer
 from chalicelib.planning.context import PlanContext
+from chalicelib.planning.normalise import copy_of, digest, normalise
 
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap", namespaced=True)
 KEY = ObjectKey("", "ConfigMap", "shop", "conf")
@@ -68,7 +69,7 @@ class Server:
         self.over = False
         resources = {("", "ConfigMap"): served}
         discovery = SimpleNamespace(resource_for=lambda group, kind: resources.get((group, kind)))
-        asked = {"objects": self, "discovery": discovery, "rediscover": lambda: discovery, "client": None}
+        asked = {"objects": self, "discovery": discovery, "rediscover": lambda: discovery, "client": self}
         session = cast("Any", SimpleNamespace(**asked))
         return Writer(session, PlanContext(resources=resources), self.pause, lambda: None, "op", frozenset())
 
@@ -102,6 +103,36 @@ def test_what_was_not_begun_waits_for_the_next_turn(server: Server) -> None:
     with pytest.raises(TurnEnded):
         writer.perform(0, "apply", CREATE, WANTED)
     assert server.there is None
+
+
+def test_what_goes_already_since_an_answer_was_lost_is_waited_for_and_not_taken_for_another() -> None:
+    class Losing(Server):
+        """A deletion gets no answer, and leaves a finalizer as that of a definition does."""
+
+        asked = 0
+
+        def delete(self, *_: Any, **__: Any) -> bool:
+            self.asked += 1
+            assert self.there is not None
+            going = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["a/b"], "resourceVersion": "8"}
+            self.there = {**self.there, "metadata": {**self.there["metadata"], **going}}
+            raise ClusterUnreachable("no usable answer", details={"outcome": "unknown"})
+
+        def get_json(self, _path: str, **_: Any) -> Body:
+            raise ClusterRefused("it is gone", http_status=404, reason="NotFound", request="GET")
+
+    server = Losing()
+    live = server.create(WANTED, "one", resource=CONFIG_MAP)
+    live["metadata"]["resourceVersion"] = "7"
+    planned = {
+        "live_uid": "u",
+        "live_resource_version": "7",
+        "live_digest": digest(normalise(copy_of(live), CONFIG_MAP)).hex(),
+    }
+    action = CREATE.model_copy(update={"verb": Verb.DELETE, "reason": "extra", **planned})
+    entry = server.writer().perform(0, "apply", action, None)
+    assert (entry.mark, entry.message) == ("done", "")
+    assert server.asked == 1
 
 
 def test_nothing_is_written_of_a_kind_that_has_another_scope_by_now(server: Server) -> None:
