@@ -2,6 +2,9 @@
 
     Application, ApplicationSet of Argo CD      spec.destination (of each template), spec.source(s)
     Kustomization, HelmRelease of Flux          spec.targetNamespace; spec.kubeConfig, if to another cluster
+    App, PackageInstall of kapp-controller      spec.defaultNamespace, intoNs; spec.cluster, if to another cluster
+    HelmChart of K3s                            spec.targetNamespace
+    objects of Fleet, Sveltos, Crossplane       to clusters that other objects stand for
     AppProject of Argo CD                       where its Applications may lead to
 
 The namespaces that they name are those of the cluster they deploy to. Where that is their own, they are changed with
@@ -21,10 +24,29 @@ ARGO = "argoproj.io"
 APPLICATION, SET, PROJECT = (ARGO, "Application"), (ARGO, "ApplicationSet"), (ARGO, "AppProject")
 KUSTOMIZATION = ("kustomize.toolkit.fluxcd.io", "Kustomization")
 RELEASE = ("helm.toolkit.fluxcd.io", "HelmRelease")
+#: Of kapp-controller.
+APP, INSTALL = ("kappctrl.k14s.io", "App"), ("packaging.carvel.dev", "PackageInstall")
+#: Of K3s; the second one has more values for the first.
+CHART, CHART_CONFIG = ("helm.cattle.io", "HelmChart"), ("helm.cattle.io", "HelmChartConfig")
+#: Of Rancher's Fleet.
+OF_FLEET = frozenset(("fleet.cattle.io", kind) for kind in ("Bundle", "BundleDeployment", "GitRepo"))
+#: Of Crossplane's provider for Helm: of the whole cluster, and in namespaces.
+OF_CROSSPLANE = frozenset({("helm.crossplane.io", "Release"), ("helm.m.crossplane.io", "Release")})
+OF_SVELTOS = frozenset(("config.projectsveltos.io", kind) for kind in ("ClusterProfile", "Profile"))
 #: What deploys.
-KINDS = frozenset({APPLICATION, SET, KUSTOMIZATION, RELEASE})
+KINDS = (
+    frozenset({APPLICATION, SET, KUSTOMIZATION, RELEASE, APP, INSTALL, CHART}) | OF_FLEET | OF_CROSSPLANE | OF_SVELTOS
+)
 #: By this finalizer Argo CD deletes what an Application deployed, as that is deleted.
 CASCADE = "resources-finalizer.argocd.argoproj.io"
+#: What is in the names of finalizers by which the others do so.
+CASCADES: Mapping[tuple[str, str], str] = {
+    APP: "finalizers.kapp-ctrl.k14s.io/delete",
+    INSTALL: "finalizers.packageinstall.packaging.carvel.dev/delete",
+    CHART: "wrangler.cattle.io/on-helm-chart-remove",
+    **dict.fromkeys(OF_CROSSPLANE, "finalizer.managedresource.crossplane.io"),
+    **dict.fromkeys(OF_SVELTOS, "projectsveltos.io"),
+}
 
 #: How Argo CD calls the cluster that it is on.
 _OWN_CLUSTER = frozenset({"https://kubernetes.default.svc", "in-cluster", ""})
@@ -43,16 +65,43 @@ _FIELDS: Mapping[tuple[str, str], tuple[str, ...]] = {
     PROJECT: ("namespace", "namespaces[]"),
     KUSTOMIZATION: ("targetNamespace", "healthChecks[].namespace", "ignore[].target.namespace"),
     RELEASE: ("targetNamespace", "storageNamespace", "driftDetection.ignore[].target.namespace"),
+    APP: ("defaultNamespace", "deploy[].kapp.intoNs"),
+    INSTALL: ("defaultNamespace",),
+    CHART: ("targetNamespace",),
 }
 #: Those of them that say where it deploys to.
 _TARGETS: Mapping[tuple[str, str], tuple[str, ...]] = {
     **dict.fromkeys((APPLICATION, SET), ("destination.namespace",)),
     KUSTOMIZATION: ("targetNamespace",),
     RELEASE: ("targetNamespace", "storageNamespace"),
+    **{kind: _FIELDS[kind] for kind in (APP, INSTALL, CHART)},
 }
+#: Members of a spec that lead to another cluster.
+_BEYOND: Mapping[tuple[str, str], tuple[str, ...]] = {
+    **dict.fromkeys((KUSTOMIZATION, RELEASE), ("kubeConfig",)),
+    **dict.fromkeys((APP, INSTALL), ("cluster",)),
+    **dict.fromkeys(OF_FLEET, ("targets",)),
+    **dict.fromkeys(OF_CROSSPLANE, ("providerConfigRef",)),
+    **dict.fromkeys(OF_SVELTOS, ("clusterRefs", "clusterSelector")),
+}
+#: Kinds that lead to a cluster which is not said in them, whatever stands there.
+_NEVER_SAYS = OF_FLEET | OF_CROSSPLANE | OF_SVELTOS
 #: Members in which users write values of their own for what is deployed.
 _FREE = frozenset(
-    {"elements", "env", "extVars", "parameters", "patches", "substitute", "tlas", "values", "valuesObject"}
+    {
+        "elements",
+        "env",
+        "extVars",
+        "inline",
+        "parameters",
+        "patches",
+        "set",
+        "substitute",
+        "tlas",
+        "values",
+        "valuesContent",
+        "valuesObject",
+    }
 )
 
 _HIDDEN = (
@@ -66,6 +115,10 @@ _ANEW = (
 )
 _DELETES = (
     "Have Argo CD delete what it finds of theirs, the original's too, when they are deleted, as by an undo "
+    "(`suspend: true` takes that from them)"
+)
+_UNDOES = (
+    "Have what they deployed deleted when they are deleted, as by an undo: the original's too, if they lead to it "
     "(`suspend: true` takes that from them)"
 )
 
@@ -85,7 +138,7 @@ def move(body: Body, names: Mapping[str, str]) -> None:
     for spec in _specs(body):
         if spec.beyond:
             continue
-        for path in _FIELDS[kind]:
+        for path in _FIELDS.get(kind, ()):
             for holder, member in holders(spec.content, path):
                 if isinstance(holder[member], str):
                     holder[member] = names.get(holder[member], holder[member])
@@ -101,7 +154,7 @@ def told(body: Body, names: Mapping[str, str], *, beside: bool) -> Iterator[tupl
     `body` is the object as it will be there.
     """
     key = key_of(body)
-    if key[:2] not in KINDS:
+    if key[:2] not in KINDS and key[:2] != CHART_CONFIG:
         return
     called, finalizers = str(key), body["metadata"].get("finalizers") or ()
     if names and _sources_decide(body):
@@ -118,6 +171,9 @@ def told(body: Body, names: Mapping[str, str], *, beside: bool) -> Iterator[tupl
         yield "Deploy to the cluster that they name, as the original does", f"{called} {place}"
     if (beside or beyond) and any(str(each).startswith(CASCADE) for each in finalizers):
         yield _DELETES, called
+    cascade = CASCADES.get(key[:2])
+    if cascade and (beside or beyond) and any(cascade in str(each) for each in finalizers):
+        yield _UNDOES, called
 
 
 def leads_out(body: Body, into: frozenset[str]) -> Iterator[str]:
@@ -125,7 +181,7 @@ def leads_out(body: Body, into: frozenset[str]) -> Iterator[str]:
     for spec in _specs(body):
         for path in _TARGETS.get(key_of(body)[:2], ()) if not spec.beyond else ():
             if any(value not in into for value in values(spec.content, path)):
-                yield f"{spec.place}/{path.replace('.', '/')}"
+                yield f"{spec.place}/{path.replace('[]', '/*').replace('.', '/')}"
     yield from other_cluster(body)
 
 
@@ -143,6 +199,8 @@ def _sources_decide(body: Body) -> bool:
             continue
         if kind == KUSTOMIZATION:
             return not spec.content.get("targetNamespace")
+        if kind == APP:
+            return not any(values(spec.content, "deploy[].kapp.intoNs"))
         sources = [source for path in _SOURCES for source in values(spec.content, path)]
         settled = [each for path in _SOURCES for each in values(spec.content, f"{path}.kustomize.namespace")]
         if kind == RELEASE or not sources or len(settled) < len(sources):
@@ -209,8 +267,9 @@ def _specs(body: Body) -> Iterator[_Spec]:
                 yield _Spec(place, each, _clusters(each, place, _OWN_CLUSTER | {"*"}))
         for number, window in enumerate(spec.get("syncWindows") or ()):
             yield _Spec(f"/spec/syncWindows/{number}", window, ())
-    elif kind in {KUSTOMIZATION, RELEASE}:
-        yield _Spec("/spec", spec, ("/spec/kubeConfig",) if spec.get("kubeConfig") else ())
+    elif kind in KINDS:
+        said = tuple(f"/spec/{member}" for member in _BEYOND.get(kind, ()) if spec.get(member))
+        yield _Spec("/spec", spec, said or (("/spec",) if kind in _NEVER_SAYS else ()))
 
 
 def _clusters(destination: Any, place: str, own: frozenset[str] = _OWN_CLUSTER) -> tuple[str, ...]:

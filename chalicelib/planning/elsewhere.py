@@ -42,8 +42,9 @@ _TAKEN_FOR_ITS_OWN = (
     "Argo CD takes these for its own if it goes by the label `app.kubernetes.io/instance`, and deletes them when it "
     "prunes (`argocd app set APPLICATION --sync-policy none` before, or have it track by annotations)"
 )
-#: The type of the Secrets in which Helm keeps its releases.
+#: The type of the Secrets in which Helm keeps its releases, and the label of the ConfigMaps in which kapp keeps apps.
 _HELM_RECORD = "helm.sh/release.v1"
+_KAPP_RECORD = "kapp.k14s.io/is-app"
 _HOSTS = "Hosts that the original answers to as well (a rewrite changes them)"
 _DNS_NAMES = "DNS names of the old namespace are left as they are (a rewrite changes them)"
 _ANNOTATIONS = (
@@ -209,6 +210,13 @@ class Carrier:
             self._say(
                 "What Helm wrote down of a release names objects of the old namespace: "
                 "`helm uninstall` or `helm upgrade` here would change those",
+                str(was),
+                key_of(body),
+            )
+        elif self.destination.beside and _KAPP_RECORD in (body["metadata"].get("labels") or {}):
+            self._say(
+                "What kapp wrote down of an app goes by the label that the original's objects bear: "
+                "`kapp deploy` or `kapp delete` here, or an App of kapp-controller that goes on, would change those",
                 str(was),
                 key_of(body),
             )

@@ -68,6 +68,15 @@ FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     (_NOTIFICATIONS, "Receiver"): ("spec.resources[].namespace",),
     (_SOURCES, "ExternalArtifact"): ("spec.sourceRef.namespace",),
     ("source.extensions.fluxcd.io", "ArtifactGenerator"): ("spec.sources[].namespace",),
+    ("helm.crossplane.io", "Release"): (
+        "spec.forProvider.chart.pullSecretRef.namespace",
+        *(
+            f"spec.forProvider.{place}.{kind}KeyRef.namespace"
+            for place in ("valuesFrom[]", "patchesFrom[]", "set[].valueFrom")
+            for kind in ("configMap", "secret")
+        ),
+        "spec.writeConnectionSecretToRef.namespace",
+    ),
 }
 #: Label selectors over namespaces, by kind.
 SELECTORS: dict[tuple[str, str], tuple[str, ...]] = {

@@ -5,12 +5,16 @@ original is, or into the namespace by its old name. Suspended, it is there as it
 somebody has it go on.
 
     spec.suspend: true                            CronJob, Job, objects of Flux, workflows, scheduled backups
+    spec.paused: true                             objects of kapp-controller and of Fleet
+    an annotation                                 HelmChart of K3s, Release of Crossplane, profiles of Sveltos
     without what has it sync by itself            Application and ApplicationSet of Argo CD, which have no such field
+
+And without the finalizer by which its controller deletes what it deployed: from what waits, nobody takes that off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chalicelib.domain.objects import Body, key_of
@@ -19,22 +23,32 @@ from chalicelib.planning.paths import mappings
 
 _APPLICATION, _SET = deploying.APPLICATION, deploying.SET
 _COMMITS = ("image.toolkit.fluxcd.io", "ImageUpdateAutomation")
-#: Kinds whose `spec.suspend` says it.
-_WITH_FIELD = frozenset(
-    {
-        ("batch", "CronJob"),
-        ("batch", "Job"),
-        (deploying.ARGO, "CronWorkflow"),
-        (deploying.ARGO, "Workflow"),
-        ("jobset.x-k8s.io", "JobSet"),
-        ("postgresql.cnpg.io", "ScheduledBackup"),
-        _COMMITS,
-        deploying.KUSTOMIZATION,
-        deploying.RELEASE,
-    }
-)
+#: The member of a kind's `spec` that says it.
+_FIELDS: Mapping[tuple[str, str], str] = {
+    **dict.fromkeys(
+        (
+            ("batch", "CronJob"),
+            ("batch", "Job"),
+            (deploying.ARGO, "CronWorkflow"),
+            (deploying.ARGO, "Workflow"),
+            ("jobset.x-k8s.io", "JobSet"),
+            ("postgresql.cnpg.io", "ScheduledBackup"),
+            _COMMITS,
+            deploying.KUSTOMIZATION,
+            deploying.RELEASE,
+        ),
+        "suspend",
+    ),
+    **dict.fromkeys((deploying.APP, deploying.INSTALL, *deploying.OF_FLEET), "paused"),
+}
+#: The annotation of a kind that says it.
+_ANNOTATIONS: Mapping[tuple[str, str], str] = {
+    deploying.CHART: "helmcharts.helm.cattle.io/unmanaged",
+    **dict.fromkeys(deploying.OF_CROSSPLANE, "crossplane.io/paused"),
+    **dict.fromkeys(deploying.OF_SVELTOS, "profile.projectsveltos.io/paused"),
+}
 #: Kinds that this module knows: what is asked of others is answered with no.
-KINDS = _WITH_FIELD | {_APPLICATION, _SET}
+KINDS = _FIELDS.keys() | _ANNOTATIONS.keys() | {_APPLICATION, _SET}
 #: Of these, those that deploy from sources (or commit to them), which know a namespace by its old name.
 FROM_SOURCES = deploying.KINDS | {_COMMITS}
 
@@ -42,8 +56,11 @@ FROM_SOURCES = deploying.KINDS | {_COMMITS}
 def acts(body: Body) -> bool:
     """Whether an object begins something by itself."""
     kind = key_of(body)[:2]
-    if kind in _WITH_FIELD:
-        return not (body.get("spec") or {}).get("suspend")
+    if kind in _FIELDS:
+        return not (body.get("spec") or {}).get(_FIELDS[kind])
+    if kind in _ANNOTATIONS:
+        annotations = body["metadata"].get("annotations") or {}
+        return str(annotations.get(_ANNOTATIONS[kind], "false")) == "false"
     if kind not in {_APPLICATION, _SET}:
         return False
     return any(
@@ -55,17 +72,26 @@ def acts(body: Body) -> bool:
 def suspend(body: Body) -> None:
     """Have it wait. **Changes the body**; what is not known, or waits already, stays as it is."""
     kind = key_of(body)[:2]
-    if kind in _WITH_FIELD:
-        body["spec"] = {**(body.get("spec") or {}), "suspend": True}
+    if kind in _FIELDS:
+        body["spec"] = {**(body.get("spec") or {}), _FIELDS[kind]: True}
+    elif kind in _ANNOTATIONS:
+        metadata = body["metadata"]
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), _ANNOTATIONS[kind]: "true"}
     elif kind in {_APPLICATION, _SET}:
         for holder, member in list(_automatic(body)):
             del holder[member]
         for metadata in _metadata(body):
-            kept = [name for name in metadata.get("finalizers") or () if not str(name).startswith(deploying.CASCADE)]
-            if kept:
-                metadata["finalizers"] = kept
-            else:
-                metadata.pop("finalizers", None)
+            _take_off(metadata, deploying.CASCADE)
+    if kind in deploying.CASCADES:
+        _take_off(body["metadata"], deploying.CASCADES[kind])
+
+
+def _take_off(metadata: dict[str, Any], finalizer: str) -> None:
+    kept = [name for name in metadata.get("finalizers") or () if finalizer not in str(name)]
+    if kept:
+        metadata["finalizers"] = kept
+    else:
+        metadata.pop("finalizers", None)
 
 
 def _automatic(body: Body) -> Iterator[tuple[dict[str, Any], str]]:

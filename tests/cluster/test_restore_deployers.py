@@ -1,5 +1,5 @@
-"""What deploys (Argo CD, Flux) and what has a say in the whole cluster, in a copy: nothing of it reaches the original
-or the namespace by its old name, before somebody means it."""
+"""What deploys (Argo CD, Flux and others) and what has a say in the whole cluster, in a copy: nothing of it reaches
+the original or the namespace by its old name, before somebody means it."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ spec:
 KINDS = (
     ("argoproj.io", "v1alpha1", "Application", "applications"),
     ("kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "kustomizations"),
+    ("kappctrl.k14s.io", "v1alpha1", "App", "apps"),
+    ("helm.cattle.io", "v1", "HelmChart", "helmcharts"),
 )
 APPLICATION = "/apis/argoproj.io/v1alpha1/namespaces/{}/applications/shop"
 KUSTOMIZATION = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{}/kustomizations/db"
@@ -69,6 +71,29 @@ metadata: {name: bill}
 spec:
   schedule: "0 3 1 1 *"
   jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: it, image: "scene.test/it:1"}]}}}}
+"""
+OTHERS = """
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: mine
+  labels: {kapp.k14s.io/app: "1557433075084066000", tier: front}
+  annotations: {kapp.k14s.io/identity: "v1;NS//ConfigMap/mine;v1"}
+data: {colour: blue}
+---
+apiVersion: kappctrl.k14s.io/v1alpha1
+kind: App
+metadata: {name: shop, finalizers: [finalizers.kapp-ctrl.k14s.io/delete]}
+spec:
+  serviceAccountName: deployer
+  fetch: [{git: {url: "https://git.example/shop", ref: origin/main}}]
+  template: [{ytt: {}}]
+  deploy: [{kapp: {intoNs: NS}}]
+---
+apiVersion: helm.cattle.io/v1
+kind: HelmChart
+metadata: {name: db, finalizers: [wrangler.cattle.io/on-helm-chart-remove]}
+spec: {chart: db, repo: "https://charts.example", targetNamespace: NS, valuesContent: "where: NS"}
 """
 HOOK = """
 apiVersion: admissionregistration.k8s.io/v1
@@ -171,6 +196,33 @@ def test_beside_the_original_what_deploys_waits_and_leads_into_the_copy(scene: S
     # An undo deletes the copy's Application, and Argo CD is not asked to delete what the original's deployed.
     scene.undo_well(restored)
     assert specs(scene, scene.namespace) == before
+
+
+def test_other_deployers_wait_in_a_copy_too_and_an_undo_takes_them_away(scene: Scene, copy: str) -> None:
+    scene.make(OTHERS)
+    app, chart = (
+        "/apis/kappctrl.k14s.io/v1alpha1/namespaces/{}/apps/shop",
+        "/apis/helm.cattle.io/v1/namespaces/{}/helmcharts/db",
+    )
+    version, before = scene.backup(), [scene.api.get(path.format(scene.namespace)) for path in (app, chart)]
+    restored = scene.restore_well(version, namespaces={scene.namespace: copy})
+    there = scene.api.get(app.format(copy))
+    assert (there["spec"]["paused"], there["spec"]["deploy"]) == (True, [{"kapp": {"intoNs": copy}}])
+    other = scene.api.get(chart.format(copy))
+    assert other["metadata"]["annotations"] == {"helmcharts.helm.cattle.io/unmanaged": "true"}
+    assert other["spec"]["targetNamespace"] == copy
+    assert not {"finalizers"} & (there["metadata"].keys() | other["metadata"].keys())
+    mine = scene.api.get(f"/api/v1/namespaces/{copy}/configmaps/mine")["metadata"]
+    assert (mine["labels"], "annotations" in mine) == ({"tier": "front"}, False)
+    said = " ".join(scene.plan_of(restored).warnings)
+    assert f"App.kappctrl.k14s.io {copy}/shop" in said
+    assert f"HelmChart.helm.cattle.io {copy}/db /spec/valuesContent" in said
+    # Nobody is there who would take a finalizer off: with one, what waits would never go.
+    scene.undo_well(restored)
+    assert [scene.api.get(path.format(scene.namespace)) for path in (app, chart)] == before
+    # In place the plan says who will put their own state back.
+    scene.patch("ConfigMap/mine", {"data": {"colour": "red"}})
+    assert "`kctrl app pause -a APP -n NAMESPACE`" in " ".join(scene.plan(version).warnings)
 
 
 def test_to_another_cluster_and_namespace_jobs_run_and_what_deploys_waits(

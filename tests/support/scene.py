@@ -322,7 +322,9 @@ def bare(body: Body) -> Body:
     if annotations:
         metadata["annotations"] = annotations
     spec = body.get("spec") or {}
-    for labels in (spec.get("selector"), spec.get("template", {}).get("metadata", {}).get("labels"), metadata):
+    template = spec.get("template")
+    of_pods = template.get("metadata", {}).get("labels") if isinstance(template, dict) else None
+    for labels in (spec.get("selector"), of_pods, metadata):
         for place in (labels, (labels or {}).get("matchLabels"), (labels or {}).get("labels")):
             for name in _JOBS_OWN:
                 (place or {}).pop(name, None)

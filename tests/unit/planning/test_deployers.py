@@ -24,6 +24,16 @@ def _body(labels: dict[str, str] | None = None, annotations: dict[str, str] | No
 
 
 _RELEASE = {"meta.helm.sh/release-name": "shop", "meta.helm.sh/release-namespace": "shop"}
+_FLEET = {"objectset.rio.cattle.io/id": "default-shop", **_RELEASE}
+_ADDON = {
+    "objectset.rio.cattle.io/applied": "H4sI",
+    "objectset.rio.cattle.io/id": "",
+    "objectset.rio.cattle.io/owner-gvk": "k3s.cattle.io/v1, Kind=Addon",
+    "objectset.rio.cattle.io/owner-name": "shop",
+    "objectset.rio.cattle.io/owner-namespace": "kube-system",
+}
+_KAPP = {"kapp.k14s.io/app": "1557433075084066000", "kapp.k14s.io/association": "v1.c39c"}
+_SVELTOS = {"projectsveltos.io/owner-kind": "ClusterProfile", "projectsveltos.io/owner-name": "shop"}
 _FLUX_RELEASE = {"helm.toolkit.fluxcd.io/name": "shop", "helm.toolkit.fluxcd.io/namespace": "flux-system"}
 
 
@@ -53,6 +63,11 @@ _FLUX_RELEASE = {"helm.toolkit.fluxcd.io/name": "shop", "helm.toolkit.fluxcd.io/
         ),
         (_body(annotations=_RELEASE), [Deployer("Helm", "shop", "shop")]),
         (_body(_FLUX_RELEASE, _RELEASE), [Deployer("Flux, with Helm", "shop", "flux-system")]),
+        (_body(annotations=_FLEET), [Deployer("Fleet", "shop", "shop")]),
+        (_body(annotations=_ADDON), [Deployer("Rancher", "Addon.k3s.cattle.io kube-system/shop")]),
+        (_body(_KAPP), [Deployer("kapp", "1557433075084066000")]),
+        (_body(annotations={"kapp.k14s.io/update-strategy": "skip"}), []),
+        (_body(annotations=_SVELTOS), [Deployer("Sveltos", "ClusterProfile shop")]),
     ],
 )
 def test_signs_are_told_from_customs(body: Any, expected: list[Deployer]) -> None:
@@ -71,6 +86,10 @@ def test_signs_are_told_from_customs(body: Any, expected: list[Deployer]) -> Non
         ),
         (_body(_FLUX_RELEASE), "`flux suspend helmrelease shop -n flux-system`"),
         (_body(annotations=_RELEASE), "`helm history shop -n shop`"),
+        (_body(annotations=_FLEET), "Pause its GitRepo or Bundle first (`spec.paused`)"),
+        (_body(annotations=_ADDON), "as Addon.k3s.cattle.io kube-system/shop says"),
+        (_body(_KAPP), "`kctrl app pause -a APP -n NAMESPACE`"),
+        (_body(annotations=_SVELTOS), "annotation `profile.projectsveltos.io/paused`"),
     ],
 )
 def test_each_deployer_is_told_once_with_what_to_do(body: Any, what_to_do: str) -> None:
@@ -95,6 +114,23 @@ def test_a_copy_is_nobodys_but_helms_who_goes_by_records() -> None:
     bare = _body({"argocd.argoproj.io/instance": "shop"})
     forget(bare)
     assert "labels" not in bare["metadata"]
+
+
+def test_a_copy_has_nothing_by_which_kapp_fleet_or_sveltos_would_take_it_for_theirs() -> None:
+    identity = {
+        "kapp.k14s.io/identity": "v1;shop/apps/Deployment/web;apps/v1",
+        "kapp.k14s.io/update-strategy": "skip",
+    }
+    labels = {**_KAPP, "objectset.rio.cattle.io/hash": "bce2", "app": "web"}
+    body = _body(labels, {**identity, **_ADDON, **_SVELTOS})
+    assert forget(body) == ""
+    assert body["metadata"]["labels"] == {"app": "web"}
+    assert body["metadata"]["annotations"] == {"kapp.k14s.io/update-strategy": "skip"}
+    # Services select pods by kapp's label.
+    pod = {**_body(dict(_KAPP), dict(identity)), "apiVersion": "v1", "kind": "Pod"}
+    forget(pod)
+    assert pod["metadata"]["labels"] == {"kapp.k14s.io/app": "1557433075084066000"}
+    assert pod["metadata"]["annotations"] == {"kapp.k14s.io/update-strategy": "skip"}
 
 
 @pytest.mark.parametrize(

@@ -159,3 +159,71 @@ def test_on_another_cluster_who_names_a_cluster_is_told_and_what_its_end_would_d
     own["metadata"]["finalizers"] = [deploying.CASCADE]
     assert told(own, names={}) == ""
     assert "Have Argo CD delete" in told(own, beside=True)
+
+
+KAPP, CHART = "kappctrl.k14s.io/v1alpha1", "helm.cattle.io/v1"
+
+
+@pytest.mark.parametrize(
+    ("one", "spec"),
+    [
+        (
+            body(KAPP, "App", {"defaultNamespace": "shop", "deploy": [{"kapp": {"intoNs": "shop"}}]}),
+            {"defaultNamespace": "copy", "deploy": [{"kapp": {"intoNs": "copy"}}]},
+        ),
+        (
+            body(KAPP, "App", {"defaultNamespace": "shop", "cluster": {"namespace": "shop"}}),
+            {"defaultNamespace": "shop", "cluster": {"namespace": "shop"}},
+        ),
+        (
+            body("packaging.carvel.dev/v1alpha1", "PackageInstall", {"defaultNamespace": "shop"}),
+            {"defaultNamespace": "copy"},
+        ),
+        (
+            body(CHART, "HelmChart", {"targetNamespace": "shop", "chart": "shop"}),
+            {"targetNamespace": "copy", "chart": "shop"},
+        ),
+        (body("fleet.cattle.io/v1alpha1", "GitRepo", {"targetNamespace": "shop"}), {"targetNamespace": "shop"}),
+        (
+            body("helm.m.crossplane.io/v1beta1", "Release", {"forProvider": {"namespace": "shop"}}),
+            {"forProvider": {"namespace": "shop"}},
+        ),
+    ],
+)
+def test_other_deployers_lead_to_the_copy_where_they_name_their_own_cluster(one: dict[str, Any], spec: Any) -> None:
+    assert move(one, THERE)["spec"] == spec
+
+
+@pytest.mark.parametrize(
+    ("one", "places"),
+    [
+        (body(KAPP, "App", {}), []),
+        (body(KAPP, "App", {"deploy": [{"kapp": {"intoNs": "infra"}}]}), ["/spec/deploy/*/kapp/intoNs"]),
+        (body(KAPP, "App", {"cluster": {"kubeconfigSecretRef": {"name": "far"}}}), ["/spec/cluster"]),
+        (body(CHART, "HelmChart", {"targetNamespace": "infra"}), ["/spec/targetNamespace"]),
+        (body("fleet.cattle.io/v1alpha1", "GitRepo", {"targets": [{"clusterName": "a"}]}), ["/spec/targets"]),
+        (body("fleet.cattle.io/v1alpha1", "BundleDeployment", {}), ["/spec"]),
+        (
+            body("helm.crossplane.io/v1beta1", "Release", {"providerConfigRef": {"name": "default"}}),
+            ["/spec/providerConfigRef"],
+        ),
+    ],
+)
+def test_who_else_reaches_beyond_the_copy_is_found(one: dict[str, Any], places: list[str]) -> None:
+    assert list(deploying.leads_out(one, INTO)) == places
+    assert ("Deploy to where the original is" in told(one, beside=True)) is bool(places)
+
+
+def test_of_other_deployers_hidden_namespaces_values_and_what_their_end_deletes_are_told() -> None:
+    assert "Deploy what their sources say" in told(body(KAPP, "App", {}))
+    assert "Deploy what their sources say" not in told(body(KAPP, "App", {"deploy": [{"kapp": {"intoNs": "copy"}}]}))
+    assert "Deploy what their sources say" in told(body(CHART, "HelmChart", {"targetNamespace": "copy"}))
+    values = {"valuesContent": "namespace: shop"}
+    for kind in ("HelmChart", "HelmChartConfig"):
+        assert f"{kind}.helm.cattle.io copy/one /spec/valuesContent." in told(body(CHART, kind, values))
+    inline = {"fetch": [{"inline": {"paths": {"config.yml": "namespace: shop"}}}]}
+    assert "copy/one /spec/fetch/0/inline/paths/config.yml." in told(body(KAPP, "App", inline))
+    app = body(KAPP, "App", {})
+    app["metadata"]["finalizers"] = ["finalizers.kapp-ctrl.k14s.io/delete"]
+    assert "Have what they deployed deleted when they are deleted" in told(app, beside=True)
+    assert "Have what they deployed deleted" not in told(app, names={})

@@ -316,6 +316,16 @@ def test_a_record_of_helm_that_names_objects_of_the_old_namespace_is_told() -> N
     assert list(far.warnings()) == []
 
 
+def test_a_record_of_kapp_that_goes_by_the_originals_label_is_told_beside_it() -> None:
+    record = body("ConfigMap", data={"spec": '{"labelKey":"kapp.k14s.io/app","labelValue":"1557"}'})
+    record["metadata"]["labels"] = {"kapp.k14s.io/is-app": ""}
+    beside, both = carrier(BESIDE), carrier(BOTH)
+    for each in (beside, both):
+        each.carry(copy_of(record))
+    assert "would change those: ConfigMap shop/one." in next(beside.warnings())
+    assert list(both.warnings()) == []
+
+
 BINDING = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
     "kind": "ClusterRoleBinding",

@@ -35,6 +35,70 @@ def test_kinds_with_the_field_are_suspended_by_it(version: str, kind: str) -> No
     assert not suspend.acts(one)
 
 
+@pytest.mark.parametrize(
+    ("version", "kind", "finalizer"),
+    [
+        ("kappctrl.k14s.io/v1alpha1", "App", "finalizers.kapp-ctrl.k14s.io/delete"),
+        ("packaging.carvel.dev/v1alpha1", "PackageInstall", "finalizers.packageinstall.packaging.carvel.dev/delete"),
+        ("fleet.cattle.io/v1alpha1", "GitRepo", ""),
+        ("fleet.cattle.io/v1alpha1", "Bundle", ""),
+        ("fleet.cattle.io/v1alpha1", "BundleDeployment", ""),
+    ],
+)
+def test_kinds_that_are_paused_by_a_field_wait_and_delete_nothing(version: str, kind: str, finalizer: str) -> None:
+    one = body(version, kind, {"a": 1})
+    one["metadata"]["finalizers"] = [*([finalizer] if finalizer else []), "theirs.example/keep"]
+    assert suspend.acts(one)
+    suspend.suspend(one)
+    assert one["spec"] == {"a": 1, "paused": True}
+    assert one["metadata"]["finalizers"] == ["theirs.example/keep"]
+    assert not suspend.acts(one)
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "annotation", "finalizer"),
+    [
+        (
+            "helm.cattle.io/v1",
+            "HelmChart",
+            "helmcharts.helm.cattle.io/unmanaged",
+            "wrangler.cattle.io/on-helm-chart-remove",
+        ),
+        (
+            "helm.crossplane.io/v1beta1",
+            "Release",
+            "crossplane.io/paused",
+            "finalizer.managedresource.crossplane.io",
+        ),
+        (
+            "helm.m.crossplane.io/v1beta1",
+            "Release",
+            "crossplane.io/paused",
+            "finalizer.managedresource.crossplane.io",
+        ),
+        (
+            "config.projectsveltos.io/v1beta1",
+            "ClusterProfile",
+            "profile.projectsveltos.io/paused",
+            "clusterprofilefinalizer.projectsveltos.io",
+        ),
+    ],
+)
+def test_kinds_that_are_paused_by_an_annotation_wait_and_delete_nothing(
+    version: str, kind: str, annotation: str, finalizer: str
+) -> None:
+    one = body(version, kind, {"a": 1})
+    one["metadata"] |= {"annotations": {"own": "1"}, "finalizers": [finalizer]}
+    assert suspend.acts(one)
+    suspend.suspend(one)
+    assert one["metadata"]["annotations"] == {"own": "1", annotation: "true"}
+    assert "finalizers" not in one["metadata"]
+    assert one["spec"] == {"a": 1}
+    assert not suspend.acts(one)
+    one["metadata"]["annotations"][annotation] = "false"
+    assert suspend.acts(one)
+
+
 def test_other_kinds_begin_nothing_and_stay_as_they_are() -> None:
     one = body("apps/v1", "Deployment", {"replicas": 1})
     suspend.suspend(one)
