@@ -37,6 +37,7 @@ class ClusterSession:
     discovery: Discovery
     #: The versions in which kinds are read and written, where those are not the server's preferred ones.
     _versions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    _identity: str | None = None
 
     def speak(self, versions: Mapping[tuple[str, str], str]) -> None:
         """From now on read and write these kinds in these versions, as far as they are served."""
@@ -49,8 +50,10 @@ class ClusterSession:
         return Objects(self.client, self.discovery)
 
     def identity(self) -> str:
-        """What tells this cluster from all others: see `cluster.identity`."""
-        return identity(self.client)
+        """What tells this cluster from all others: see `cluster.identity`. Asked once in a session."""
+        if self._identity is None:
+            self._identity = identity(self.client)
+        return self._identity
 
     def rediscover(self) -> Discovery:
         """Read anew what is served: a definition was created or removed."""
@@ -79,13 +82,32 @@ class Clusters:
         is over `write_seconds` later.
 
         An operation (which has such a guard) asks anew what is served: a kind that came a moment ago must not be
-        missing in a version.
+        missing in a version. It also asks which cluster it is: `ClusterNotConfigured` if not the one that is
+        registered, whose objects would be taken for those of the other.
         """
         client = self._client(record)
         if before_write is None:
             return ClusterSession(record, client, discover(client))
         client = client.guarded(before_write, write_seconds)
-        return ClusterSession(record, client, refresh(client))
+        session = ClusterSession(record, client, refresh(client))
+        self._recognise(session)
+        return session
+
+    def _recognise(self, session: ClusterSession) -> None:
+        """A kubeconfig is written anew, an address given to another server: the name stays, the cluster does not."""
+        record, here = session.record, session.identity()
+        if here and not record.uid:
+            # Nobody looks at first use; somebody else may have meanwhile.
+            record = self._repository.clusters.update(
+                record.id, lambda found: None if found.uid else found.model_copy(update={"uid": here})
+            )
+        if here and here != record.uid:
+            connection = session.client.connection
+            raise ClusterNotConfigured(
+                f"{connection.server} ({connection.source}) is another cluster than the one that is registered as "
+                f"{record.name}: its namespace kube-system (its uid) differs. Mend what leads there; or, if it took "
+                f"that one's place, say so: `mainstay cluster add {record.name} --moved`."
+            )
 
     def connection_of(self, record: ClusterRecord) -> Connection:
         """Where a cluster is and how to prove who asks. Raises `ClusterNotConfigured` with what to mend."""

@@ -326,3 +326,23 @@ def test_a_cluster_has_two_names_and_a_name_another_cluster_only_if_somebody_mea
     assert "It is registered as production too." in " ".join(seen.warnings)
     # A name that comes to stand for another cluster, as it is rebuilt.
     assert register("standby", scene.cluster, moved=True, sameAs="production").uid == production.uid
+
+
+def test_nothing_is_kept_or_changed_on_a_cluster_that_is_not_the_registered_one(scene: Scene) -> None:
+    version = scene.backup()
+    scene.patch("ConfigMap/settings", {"data": {"colour": "red"}})
+    record = scene.repository.clusters.get(scene.application.cluster)
+    assert record.uid == scene.api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
+    # What led to that cluster leads to this one.
+    scene.repository.clusters.update(record.id, lambda found: found.model_copy(update={"uid": "of-another"}))
+    refused = scene.restore(version)
+    assert (refused.state, refused.writes) == (State.FAILED, [])
+    assert f"another cluster than the one that is registered as {record.name}" in refused.message
+    assert f"mainstay cluster add {record.name} --moved" in refused.message
+    for kind in ("backup", "plan"):
+        ended = scene.run(kind, **({"version": version} if kind == "plan" else {}))
+        assert ended.state is State.FAILED
+    services = RegisteredClusters(scene.repository, Clusters(scene.repository, str(scene.cluster.kubeconfig)))
+    services.configure(ADMINISTRATOR, ClusterSettings(name=record.name, moved=True))
+    assert scene.restore(version).state is State.SUCCEEDED
+    assert scene.get("ConfigMap/settings")["data"] == {"colour": "blue"}
