@@ -1,19 +1,39 @@
-"""Which versions are needed by what stands in line or runs: they are not taken away under it."""
+"""Which versions and clusters are needed by what stands in line or runs: they are not taken away under it."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from chalicelib.domain.errors import Damaged, NotFound
 from chalicelib.domain.operation import Operation
+from chalicelib.engine.destination import destination_of
 from chalicelib.store.repository import Repository
 
 
 def needed(repository: Repository, application: str) -> Mapping[str, Sequence[Operation]]:
     """Version → the unended operations of its application that read it."""
     found: defaultdict[str, list[Operation]] = defaultdict(list)
+    for operation in _in_line(repository, application):
+        for version in _read_by(repository, operation):
+            found[version].append(operation)
+    return found
+
+
+def leads_to(repository: Repository, cluster: str) -> Operation | None:
+    """An unended operation, of any application, that works on a cluster although its application is not on it: it
+    would find no way back."""
+    for application in repository.applications.ids():
+        for operation in _in_line(repository, application):
+            with contextlib.suppress(NotFound, Damaged):
+                if destination_of(repository, operation).cluster == cluster:
+                    return operation
+    return None
+
+
+def _in_line(repository: Repository, application: str) -> Iterator[Operation]:
+    """The unended operations of an application that run or wait."""
     lane = repository.lanes.read(application)
     for identifier in () if lane is None else (lane.current, *(line.operation for line in lane.pending)):
         if identifier is None:
@@ -23,9 +43,7 @@ def needed(repository: Repository, application: str) -> Mapping[str, Sequence[Op
         except (NotFound, Damaged):
             continue
         if not operation.state.ended:
-            for version in _read_by(repository, operation):
-                found[version].append(operation)
-    return found
+            yield operation
 
 
 def _read_by(repository: Repository, operation: Operation) -> set[str]:

@@ -127,7 +127,10 @@ class RegisteredClusters:
         return views.cluster_view(record, self.name_of(record.same_as) if record.same_as else None)
 
     def delete(self, asker: Asker, cluster: str) -> Gone:
-        """Forget a cluster and its credentials; `Conflict` while applications are on it."""
+        """Forget a cluster and its credentials; `Conflict` while applications are on it, or something is restored
+        to it."""
+        from chalicelib.engine.needed import leads_to  # not needed by what only answers
+
         record = self.find(asker, cluster)
         users = []
         for identifier in self._repository.applications.ids():
@@ -139,6 +142,11 @@ class RegisteredClusters:
         if users:
             named = ", ".join(sorted(users)[:5])
             raise Conflict(f"Applications are on cluster {record.name} ({named}): delete them first.")
+        if (operation := leads_to(self._repository, record.id)) is not None:
+            raise Conflict(
+                f"{operation.id}, which is {operation.state}, works on cluster {record.name}: wait for its end, or "
+                "cancel it first."
+            )
         self._repository.clusters.delete(record.id)
         self._repository.names.free(naming.CLUSTERS, record.name, record.id)
         return Gone(id=record.id)
