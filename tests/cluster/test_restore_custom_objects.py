@@ -312,6 +312,26 @@ def test_a_definition_of_another_scope_is_replaced_with_consent_and_its_objects_
     assert scene.api.get(path)["spec"]["scope"] == "Cluster"
 
 
+def test_what_has_the_other_scope_goes_before_its_definition_is_replaced_and_an_undo_brings_it_back(
+    defined: tuple[Scene, str],
+) -> None:
+    scene, path = defined
+    name = path.rpartition("/")[2]
+    group = name.partition(".")[2]
+    kinds = f"{{kinds: [CustomResourceDefinition], names: [{name}]}}, {{kinds: [Order.{group}]}}"
+    scene.describe(f"objects: [{{namespaces: [NS]}}, {kinds}]")
+    wanted, version = scene.look(), scene.backup()
+    orders = change_scope(scene, path, "Cluster")
+    scene.api.post(orders, order(scene, path, "wide"))
+
+    restored = scene.restore_well(version, consent=["CustomResourceDefinition"])
+
+    assert restored.outcomes()["Order/wide"] == "delete"
+    assert scene.look() == wanted
+    scene.undo_well(restored)
+    assert [each["metadata"]["name"] for each in scene.api.get(orders)["items"]] == ["wide"]
+
+
 def test_an_undo_takes_a_definition_away_again(defined: tuple[Scene, str]) -> None:
     scene, path = defined
     version = scene.backup()

@@ -178,8 +178,8 @@ class Restore(Part):
     )
     suspend: bool | None = Field(
         None,
-        description="Restored elsewhere, what begins something by itself (CronJobs, Jobs, objects of Flux and Argo "
-        "CD that deploy) is suspended. Not said: beside the original; on another cluster only what deploys, and only "
+        description="Restored elsewhere, what begins something by itself (CronJobs, Jobs, what deploys as Flux and "
+        "Argo CD do) is suspended. Not said: beside the original; on another cluster only what deploys, and only "
         "under other names of namespaces.",
     )
     health: Health = Field(default_factory=Health, description="How to tell that the application is well.")
