@@ -101,20 +101,20 @@ def apply(
     total = sum(action.verb.writes for action in actions)
     with ThreadPoolExecutor(connections, thread_name_prefix="apply") as pool:
         places = {item.action.object.key: item for item in todo}
-        execution = _Execution(work, pool, phase, wanted, writer, ledger, applied, keep_going, total, places)
+        applying = _Applying(work, pool, phase, wanted, writer, ledger, applied, keep_going, total, places)
         if todo:  # who applied these definitions may not have lived, or had the time, to see them served
             _established(session, work, [Numbered(number, actions[number]) for number in known.settled], applied)
         gate = Gate(work, session, applied.not_written)
         for number, wave in itertools.groupby(todo, key=lambda item: item.action.wave):
-            items = execution.let_through(list(wave), gate, f"{phase}-{number}")
-            if execution.stops:
+            items = applying.let_through(list(wave), gate, f"{phase}-{number}")
+            if applying.stops:
                 break
-            execution.carry_out(items)
-            execution.try_again()
-            if execution.stops:
+            applying.carry_out(items)
+            applying.try_again()
+            if applying.stops:
                 break
             _established(session, work, items, applied)
-        execution.give_up_waiting()
+        applying.give_up_waiting()
     if not applied.failed or keep_going:
         done_before = [actions[number].object.key for number, entry in known.settled.items() if entry.mark == "done"]
         writer.adopt(wanted(done_before))
@@ -123,7 +123,7 @@ def apply(
 
 
 @dataclass(slots=True)
-class _Execution:
+class _Applying:
     """Actions on their way."""
 
     work: Work
@@ -149,12 +149,8 @@ class _Execution:
         if any(item.action.awaits for item in items):
             self.ledger.flush()  # it may take long, and end in the middle
         refused = gate.before(wave, (item.action for item in items))
-        if gate.told:
-            known = self.work.checkpoint.get("warnings") or ()
-            told = list(dict.fromkeys((*known, *gate.told)))
-            if told != list(known):  # an earlier turn has said it: to say it again leads nowhere
-                self.work.note(warnings=told)
-            gate.told.clear()
+        self.work.warn(gate.told)
+        gate.told.clear()
         for item in items:
             why = refused.get(item.action.object.key)
             if why is not None:

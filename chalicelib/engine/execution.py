@@ -42,9 +42,8 @@ def carry_out(work: Work, of: Plan, phase: str, target: Target) -> Applied:
 def settle_volumes(work: Work) -> None:
     """Give the volumes behind the claims that were touched their reclaim policies back, now that they are bound."""
     entries = read_entries(work.repository, work.operation.application, work.operation.id)
-    said = entries and settle_all(work.session, (entry.object.key for entry in entries))
-    if said:
-        work.note(warnings=[*(work.checkpoint.get("warnings") or ()), *said])
+    if entries:
+        work.warn(settle_all(work.session, (entry.object.key for entry in entries)))
 
 
 def outcome_of(work: Work) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Restoring a version in place, and undoing a restore: the same machine with another source.
+"""Restoring a version, in place or elsewhere, and undoing a restore: the same machine with another source.
 
     plan ─► safety ─► before ─► apply ─► health ─► verify ─► succeeded | partial
                                   │         │         │
@@ -26,7 +26,7 @@ from chalicelib.domain.errors import (
 )
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.operation import OperationKind, State
-from chalicelib.domain.plan import Plan, Verb
+from chalicelib.domain.plan import Plan
 from chalicelib.engine import health, results, rollback, safety
 from chalicelib.engine.asked import Options, target_of, written_by
 from chalicelib.engine.carrying import speak_as_kept
@@ -38,11 +38,6 @@ from chalicelib.engine.plans import read_plan_of, store_plan
 from chalicelib.engine.stale import refuse_if_stale
 from chalicelib.engine.work import Finish, Flow, Next, Step, Work
 from chalicelib.planning.sayings import NOT_KEPT, left_alone
-
-#: Reasons of a plan to leave an object as it is although the restore was to bring it back. What was agreed upon (a
-#: mode, protection) or decided by the version's own rules is none.
-_NOT_DONE = frozenset({"refused", "unread", "not-served", "other-scope", "incomplete", "in-use"})
-
 
 # ── plan ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -87,14 +82,12 @@ def safety_version(work: Work) -> Next:
         if options.safety == "required":
             raise
         safety.give_up(work)
-        work.note(
-            warnings=[f"No safety version could be made, so this restore cannot be undone: {error.public().message}"]
-        )
+        work.warn([f"No safety version could be made, so this restore cannot be undone: {error.public().message}"])
         return Next("before")
     return Next("before", {"safetyVersion": version})
 
 
-def before(work: Work) -> Next:
+def health_before(work: Work) -> Next:
     """Observe the application's health before anything is changed."""
     known = {"healthBefore": health.observe(work).as_json(), "currentBefore": work.application.current_version}
     return Next("apply", {**known, "applied": True})
@@ -114,7 +107,7 @@ def apply_plan(work: Work) -> Next:
     return Next("health", {"failed": len(failed)})
 
 
-def after(work: Work) -> Next:
+def health_after(work: Work) -> Next:
     """Wait for what was ready when the version was made; fail if health is worse than before."""
     was = health.Observed.from_json(work.checkpoint["healthBefore"])
     options = Options.of(work)
@@ -140,24 +133,22 @@ def verify(work: Work) -> Finish:
     written = _written(work)
     again = done if done.empty else make(work, target, ask_server=not target.as_kept, about=written).plan
     settle_volumes(work)
-    rows, verified = results.of(work, done, again, phase="apply")
+    result = results.of(work, done, again)
     if work.operation.kind is OperationKind.UNDO:
-        rows += results.of_strangers(written_by(work, str(work.operation.arguments["restore"])).strangers)
-    results.store(work, rows, "verified")
-    not_kept = {action.object.key for action in again.actions if action.reason == NOT_KEPT}
-    if not_kept:
-        said = left_alone({NOT_KEPT: sorted(not_kept)})
-        work.note(warnings=[*(work.checkpoint.get("warnings") or ()), *said])
+        result.rows += results.of_strangers(written_by(work, str(work.operation.arguments["restore"])).strangers)
+    results.store(work, result.rows, "verified")
+    work.warn(left_alone({NOT_KEPT: sorted(result.not_kept)}))
     whole = (
-        all(row.outcome != "failed" and (row.verified in {"", "equal"} or row.object.key in not_kept) for row in rows)
+        result.as_asked
         and not work.checkpoint.get("unwell")
         and not (done.gaps or again.gaps)
-        and not any(action.verb is Verb.SKIP and action.reason in _NOT_DONE for action in done.actions)
+        and not any(map(results.is_left_out, done.actions))
     )
     if whole:
         _set_current(work, done)
     return Finish(
-        State.SUCCEEDED if whole else State.PARTIAL, {**outcome_of(work), "undone": False, "verified": verified}
+        State.SUCCEEDED if whole else State.PARTIAL,
+        {**outcome_of(work), "undone": False, "verified": result.verified},
     )
 
 
@@ -189,9 +180,9 @@ def _is_safety(work: Work, version: str) -> bool:
 _STEPS: dict[str, Step] = {
     "plan": plan,
     "safety": safety_version,
-    "before": before,
+    "before": health_before,
     "apply": apply_plan,
-    "health": after,
+    "health": health_after,
     "verify": verify,
     "rollback": rollback.put_back,
     "verify-rollback": rollback.verify,

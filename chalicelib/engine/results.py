@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 
 from chalicelib.domain.objects import ObjectKey
@@ -16,11 +17,37 @@ from chalicelib.store.repository import Repository
 _PART = 2000
 _SOMEBODY_ELSES = "Somebody else made it since; it was left as it is."
 
-
-#: Why a plan made afterwards can say nothing of an object.
+#: Why a plan leaves out an object that was to be brought back: nobody knows how it is, or it is not as it should be.
+#: What was agreed upon (a mode, protection) or decided by the version's own rules is no such reason.
 _UNREAD = frozenset({"unread", "incomplete", "not-served"})
-#: Why a plan made afterwards leaves an object although it is not as it should be.
 _LEFT = frozenset({"in-use", "other-scope", "refused"})
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of each object."""
+
+    rows: list[ResultRow]
+    #: What the cluster does not keep all of, which is told and is no failure.
+    not_kept: frozenset[ObjectKey] = frozenset()
+
+    @property
+    def verified(self) -> dict[str, int]:
+        """How many objects there are by what reading them back told."""
+        return dict(Counter(row.verified for row in self.rows if row.verified))
+
+    @property
+    def as_asked(self) -> bool:
+        """Whether everything was done and is as it was to be."""
+        return all(
+            row.outcome != "failed" and (row.verified in {"", "equal"} or row.object.key in self.not_kept)
+            for row in self.rows
+        )
+
+
+def is_left_out(action: Action) -> bool:
+    """Whether a plan leaves an object out that was to be brought back."""
+    return action.verb is Verb.SKIP and action.reason in _UNREAD | _LEFT
 
 
 class _ReadBack:
@@ -34,7 +61,6 @@ class _ReadBack:
         self._left_so = {
             action.object.key for action in again.actions if action.verb is Verb.SKIP and action.reason in _LEFT
         }
-        #: What the cluster does not keep of an object, which is told and is no failure.
         self.not_kept = {action.object.key: action for action in again.actions if action.reason == NOT_KEPT}
         self._gaps = again.gaps
 
@@ -60,9 +86,9 @@ class _ReadBack:
         return message if action is None else f"{message} {action.message}".lstrip()
 
 
-def of(work: Work, done: Plan, again: Plan, *, phase: str) -> tuple[list[ResultRow], dict[str, int]]:
+def of(work: Work, done: Plan, again: Plan) -> Result:
     """One row per action, each checked against a plan made afterwards."""
-    state = state_of(read_entries(work.repository, work.operation.application, work.operation.id), phase)
+    state = state_of(read_entries(work.repository, work.operation.application, work.operation.id), "apply")
     back = _ReadBack(again)
     rows = []
     for number, action in enumerate(done.actions):
@@ -91,7 +117,7 @@ def of(work: Work, done: Plan, again: Plan, *, phase: str) -> tuple[list[ResultR
         for key, action in back.left.items()
         if key not in planned
     ]
-    return rows, _count(rows)
+    return Result(rows, frozenset(back.not_kept))
 
 
 def of_strangers(keys: Iterable[ObjectKey]) -> list[ResultRow]:
@@ -123,7 +149,7 @@ def _row(number: int, action: Action, state: LedgerState) -> ResultRow:
     )
 
 
-def of_rollback(work: Work, again: Plan, strangers: frozenset[ObjectKey]) -> tuple[list[ResultRow], dict[str, int]]:
+def of_rollback(work: Work, again: Plan, strangers: frozenset[ObjectKey]) -> Result:
     """One row per object that the restore wrote or tried to: whether it is again as it was before.
 
     `strangers` stand where the restore had created something, and are somebody else's. What it tried to write and did
@@ -156,7 +182,7 @@ def of_rollback(work: Work, again: Plan, strangers: frozenset[ObjectKey]) -> tup
                 differences=back.differences(key),
             )
         )
-    return rows, _count(rows)
+    return Result(rows)
 
 
 def _never_written(entry: LedgerEntry) -> ResultRow:
@@ -224,7 +250,3 @@ def read(
     name = str(found.checkpoint["resultName"])
     lines = repository.operations.read_lines(application, operation, name, fence=fence)
     return [ResultRow.model_validate_json(line) for line in islice(lines, offset, offset + limit)]
-
-
-def _count(rows: Iterable[ResultRow]) -> dict[str, int]:
-    return dict(Counter(row.verified for row in rows if row.verified))

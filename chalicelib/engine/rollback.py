@@ -31,10 +31,10 @@ def verify(work: Work) -> Finish:
     work.undoing = True
     again = make(work, before_restore(work, work.operation.id), ask_server=False).plan
     settle_volumes(work)
-    rows, verified = results.of_rollback(work, again, written_by(work, work.operation.id).strangers)
-    results.store(work, rows, "undone")
-    left = sum(row.outcome not in {"undone", "left", "failed"} for row in rows)
-    strangers = sum(row.outcome == "left" for row in rows)
+    result = results.of_rollback(work, again, written_by(work, work.operation.id).strangers)
+    results.store(work, result.rows, "undone")
+    left = sum(row.outcome not in {"undone", "left", "failed"} for row in result.rows)
+    strangers = sum(row.outcome == "left" for row in result.rows)
     consequence = "Every change was undone."
     if left:
         consequence = f"{left} objects could not be put back; the result names them."
@@ -44,7 +44,7 @@ def verify(work: Work) -> Finish:
     error = work.operation.error
     cancelled = error is not None and error.code == Cancelled.code and not left
     state = State.CANCELLED if cancelled else State.FAILED
-    return Finish(state, {**outcome_of(work), "undone": not left, "verified": verified})
+    return Finish(state, {**outcome_of(work), "undone": not left, "verified": result.verified})
 
 
 def failed(work: Work, error: MainstayError) -> Next | Finish:

@@ -222,6 +222,13 @@ class Work:
         self.moved = True
         self.save(checkpoint={**self.operation.checkpoint, **known}, stalled=0, trouble=None)
 
+    def warn(self, sentences: Iterable[str]) -> None:
+        """Have the outcome say these as well. To say again what an earlier turn has said leads nowhere."""
+        known = list(self.checkpoint.get("warnings") or ())
+        warnings = list(dict.fromkeys((*known, *sentences)))
+        if warnings != known:
+            self.note(warnings=warnings)
+
     def report(self, done: int, total: int = 0, unit: str = "", moved: int = 0) -> None:
         """Tell how far the step is. Written at most once a second: progress is for people."""
         with self._reporting:

@@ -11,6 +11,7 @@ from chalicelib.domain.version import Gap
 from chalicelib.engine import results
 from chalicelib.engine.ledger import Ledger
 from chalicelib.engine.work import Work
+from chalicelib.planning.sayings import NOT_KEPT
 from tests.unit.engine.house import House, working
 
 
@@ -66,7 +67,7 @@ LEDGER = (
 
 def test_a_row_tells_what_was_done_and_what_was_not(work: Work) -> None:
     write(work, *LEDGER)
-    rows, _ = results.of(work, DONE, plan(), phase="apply")
+    rows = results.of(work, DONE, plan()).rows
     assert {name: row.outcome for name, row in by_name(rows).items()} == {
         "a": "done",
         "b": "failed",
@@ -89,8 +90,8 @@ def test_a_row_tells_how_the_object_is_now(work: Work) -> None:
         action("c", Verb.DELETE, "extra"),
         action("d", Verb.REPLACE),
     )
-    rows, counts = results.of(work, DONE, again, phase="apply")
-    assert {name: row.verified for name, row in by_name(rows).items()} == {
+    result = results.of(work, DONE, again)
+    assert {name: row.verified for name, row in by_name(result.rows).items()} == {
         "a": "differs",
         "b": "missing",
         "c": "present",
@@ -98,8 +99,8 @@ def test_a_row_tells_how_the_object_is_now(work: Work) -> None:
         "e": "",
         "f": "equal",
     }
-    assert counts == {"differs": 2, "missing": 1, "present": 1, "equal": 1}
-    assert by_name(rows)["a"].differences == (difference,)
+    assert result.verified == {"differs": 2, "missing": 1, "present": 1, "equal": 1}
+    assert by_name(result.rows)["a"].differences == (difference,)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +114,9 @@ def test_a_row_tells_how_the_object_is_now(work: Work) -> None:
 )
 def test_what_could_not_be_read_back_is_not_called_equal(work: Work, again: Plan) -> None:
     write(work, *LEDGER)
-    rows, counts = results.of(work, DONE, again, phase="apply")
-    assert {by_name(rows)[name].verified for name in "abcdf"} == {"unknown"}
-    assert counts == {"unknown": 5}
+    result = results.of(work, DONE, again)
+    assert {by_name(result.rows)[name].verified for name in "abcdf"} == {"unknown"}
+    assert result.verified == {"unknown": 5}
 
 
 def test_a_gap_elsewhere_says_nothing_of_an_object(work: Work) -> None:
@@ -125,16 +126,28 @@ def test_a_gap_elsewhere_says_nothing_of_an_object(work: Work) -> None:
         Gap(group="", kind="Secret", message="forbidden"),
         Gap(group="apps", kind="*", message="its server is away"),
     )
-    rows, _ = results.of(work, DONE, plan(gaps=elsewhere), phase="apply")
+    rows = results.of(work, DONE, plan(gaps=elsewhere)).rows
     assert by_name(rows)["a"].verified == "equal"
 
 
 def test_what_somebody_else_changed_meanwhile_has_a_row_too(work: Work) -> None:
     write(work, *LEDGER)
-    rows, _ = results.of(work, DONE, plan(action("z", Verb.UPDATE)), phase="apply")
+    rows = results.of(work, DONE, plan(action("z", Verb.UPDATE))).rows
     row = by_name(rows)["z"]
     assert (row.outcome, row.reason, row.verified) == ("kept", "moved", "differs")
     assert "somebody else" in row.message
+
+
+@pytest.mark.parametrize(
+    ("verb", "reason", "as_asked"), [(Verb.SKIP, NOT_KEPT, True), (Verb.UPDATE, "differs", False)]
+)
+def test_what_the_cluster_does_not_keep_is_told_and_no_failure(
+    work: Work, verb: Verb, reason: str, as_asked: bool
+) -> None:
+    write(work, LEDGER[0], LEDGER[1])
+    result = results.of(work, plan(action("a", Verb.UPDATE)), plan(action("a", verb, reason)))
+    assert (result.rows[0].verified, result.as_asked) == ("differs", as_asked)
+    assert result.not_kept == ({named("a").key} if as_asked else set())
 
 
 # ── after a rollback ────────────────────────────────────────────────────────────────────────────────────────
@@ -142,34 +155,34 @@ def test_what_somebody_else_changed_meanwhile_has_a_row_too(work: Work) -> None:
 
 def test_after_a_rollback_there_is_a_row_for_everything_that_was_touched(work: Work) -> None:
     write(work, *LEDGER, entry(0, "done", "a", "undo", request="PUT /a again"), entry(1, "failed", "c", "undo"))
-    rows, counts = results.of_rollback(work, plan(action("c", Verb.CREATE, "missing")), frozenset())
-    assert {name: (row.outcome, row.verified) for name, row in by_name(rows).items()} == {
+    result = results.of_rollback(work, plan(action("c", Verb.CREATE, "missing")), frozenset())
+    assert {name: (row.outcome, row.verified) for name, row in by_name(result.rows).items()} == {
         "a": ("undone", "equal"),
         "b": ("failed", ""),
         "c": ("undo-failed", "missing"),
         "d": ("undone", "equal"),
     }
-    assert by_name(rows)["a"].request == "PUT /a, PUT /a again"
-    assert counts == {"equal": 2, "missing": 1}
+    assert by_name(result.rows)["a"].request == "PUT /a, PUT /a again"
+    assert result.verified == {"equal": 2, "missing": 1}
 
 
 def test_a_failure_that_may_have_written_is_looked_at_like_a_success(work: Work) -> None:
     write(work, entry(0, "intent", "a"), entry(0, "failed", "a", wrote=True))
-    rows, _ = results.of_rollback(work, plan(), frozenset())
+    rows = results.of_rollback(work, plan(), frozenset()).rows
     assert (rows[0].outcome, rows[0].verified) == ("undone", "equal")
 
 
 def test_what_somebody_else_made_since_is_left_and_said(work: Work) -> None:
     write(work, entry(0, "intent", "a"), entry(0, "done", "a"))
-    rows, counts = results.of_rollback(work, plan(), frozenset({named("a").key}))
-    assert (rows[0].outcome, rows[0].verified, counts) == ("left", "", {})
-    assert "left as it is" in rows[0].message
+    result = results.of_rollback(work, plan(), frozenset({named("a").key}))
+    assert (result.rows[0].outcome, result.rows[0].verified, result.verified) == ("left", "", {})
+    assert "left as it is" in result.rows[0].message
 
 
 def test_a_rollback_that_cannot_be_read_back_is_not_called_undone(work: Work) -> None:
     write(work, entry(0, "intent", "a"), entry(0, "done", "a"))
     gap = Gap(group="", kind="ConfigMap", message="forbidden")
-    rows, _ = results.of_rollback(work, plan(gaps=(gap,)), frozenset())
+    rows = results.of_rollback(work, plan(gaps=(gap,)), frozenset()).rows
     assert (rows[0].outcome, rows[0].verified) == ("unknown", "unknown")
 
 

@@ -208,3 +208,13 @@ def test_a_budget_ends_with_its_time_or_when_it_is_stopped(monkeypatch: pytest.M
     assert not endless.over
     endless.stop()
     assert endless.over
+
+
+def test_a_warning_is_given_once_however_often_it_is_met(house: House) -> None:
+    work = working(house)
+    work.warn(["It is late."])
+    work.moved = False
+    work.warn(["It is late."])
+    assert not work.moved
+    work.warn(["It is late.", "It is dark."])
+    assert work.checkpoint["warnings"] == ["It is late.", "It is dark."]
