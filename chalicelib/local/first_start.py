@@ -68,6 +68,18 @@ def prepare(environment: Mapping[str, str]) -> Prepared:
     return Prepared(Settings.read({**environment, **added}), added, tuple(made))
 
 
+def found(environment: Mapping[str, str]) -> Settings:
+    """Settings for the repository that is named, else for the one that an earlier start made. Makes nothing."""
+    settings = Settings.read(environment)
+    data = data_directory(settings)
+    if settings.repository is not None or not (data / REPOSITORY).is_dir():
+        return settings
+    added = {"MAINSTAY_REPOSITORY": f"file://{data / REPOSITORY}"}
+    if not (settings.kms_key or settings.passphrase or settings.passphrase_file):
+        added["MAINSTAY_PASSPHRASE_FILE"] = str(_kept(data / PASSPHRASE, False, []))
+    return Settings.read({**environment, **added})
+
+
 def _kept(path: Path, may_make: bool, made: list[Path]) -> Path:  # noqa: FBT001 - private, and named at each call
     """The file, which is made with a fresh secret if it is not there."""
     if path.exists():

@@ -18,8 +18,11 @@ from chalicelib.cli.session import Session
     short_help="Make the repository, say what opens it, verify it, and sweep it.",
     then="""These commands work on the repository that MAINSTAY_REPOSITORY names, with what opens it:
     MAINSTAY_PASSPHRASE_FILE (a file with the passphrase, or with the recovery key), MAINSTAY_KMS_KEY, or both. They
-    need no server. Where one is named (--url, MAINSTAY_URL), or no repository is, verify, stats and sweep ask the
-    server instead.""",
+    need no server.
+
+    Where one is named (--url, MAINSTAY_URL), or no repository is, verify, stats and sweep ask the server instead.
+    With --direct they do not: without MAINSTAY_REPOSITORY they then work on the repository that `{program} serve`
+    made in your data directory, and so does rewrap, always.""",
     examples=[
         (
             "In a bucket, opened by a KMS key",
@@ -83,9 +86,9 @@ def init(session: Session) -> None:
 def rewrap(session: Session, *, new_recovery_key: bool) -> None:
     """Let what is set here open the repository too."""
     from chalicelib import bootstrap
-    from chalicelib.settings import Settings
+    from chalicelib.local.first_start import found
 
-    done, recovery_key = bootstrap.rewrap_root_key(Settings.read(os.environ), new_recovery_key=new_recovery_key)
+    done, recovery_key = bootstrap.rewrap_root_key(found(os.environ), new_recovery_key=new_recovery_key)
     if recovery_key is not None:
         session.screen.announce(
             f"Recovery key, shown this once (write it down and keep it away from here): {recovery_key}"

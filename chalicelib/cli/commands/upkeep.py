@@ -240,9 +240,9 @@ def sweep(session: Session, *, application: str | None, at_once: bool) -> Exit:
 
 def _repository() -> Repository:
     from chalicelib import bootstrap
-    from chalicelib.settings import Settings
+    from chalicelib.local.first_start import found
 
-    return bootstrap.open_repository(Settings.read(os.environ))
+    return bootstrap.open_repository(found(os.environ))
 
 
 def _vaults_here(repository: Repository) -> list[Json]:

@@ -115,6 +115,27 @@ def test_statistics_of_all_and_of_one(repository: Repository) -> None:
     assert found["versions"][0]["ownBytes"] == made.document.stored
 
 
+def test_direct_works_on_the_runners_own_repository_where_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MAINSTAY_REPOSITORY", raising=False)
+    monkeypatch.delenv("MAINSTAY_PASSPHRASE", raising=False)
+    monkeypatch.setenv("MAINSTAY_DATA", str(tmp_path / "data"))
+    assert "MAINSTAY_REPOSITORY is not set" in said("verify", "--direct")[2]
+    (tmp_path / "data" / "repository").mkdir(parents=True)
+    (tmp_path / "data" / "passphrase").write_text("correct horse")
+    address = f"file://{tmp_path}/data/repository"
+    made = Repository.initialise(address, wrappers=[Passphrase("correct horse")]).repository
+    version(made, registered(made), "one")
+    for line, answer in (
+        (("verify", "--direct"), "shop: whole."),
+        (("stats", "--direct"), "shop "),
+        (("rewrap",), "Everything that is set opens it already."),
+    ):
+        code, out, _ = said(*line)
+        assert (code, answer in out) == (Exit.OK, True)
+
+
 def measured(**changes: Any) -> dict[str, Any]:
     whole = {
         "id": "app-1",

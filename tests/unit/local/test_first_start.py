@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.errors import Invalid, StorageError
-from chalicelib.local.first_start import prepare
+from chalicelib.local.first_start import found, prepare
 
 
 def test_nothing_set_makes_repository_passphrase_and_token(tmp_path: Path) -> None:
@@ -67,3 +67,23 @@ def test_a_place_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path) ->
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="MAINSTAY_DATA"):
         prepare({"MAINSTAY_DATA": str(tmp_path / "file" / "data")})
+
+
+def test_what_an_earlier_start_made_is_found_and_nothing_is_made(tmp_path: Path) -> None:
+    environment = {"MAINSTAY_DATA": str(tmp_path / "data")}
+    assert found(environment).repository is None
+    assert not (tmp_path / "data").exists()
+    prepared = prepare(environment)
+    (tmp_path / "data" / "repository").mkdir()
+    (tmp_path / "data" / "token").unlink()
+    settings = found(environment)
+    assert (settings.repository, settings.passphrase_file) == (
+        prepared.settings.repository,
+        prepared.settings.passphrase_file,
+    )
+    assert not (tmp_path / "data" / "token").exists()
+    # What is named goes first: the recovery key, say, where the passphrase is lost.
+    key = tmp_path / "recovery-key"
+    key.write_text("MSR1-…")
+    assert found({**environment, "MAINSTAY_PASSPHRASE_FILE": str(key)}).passphrase_file == key
+    assert found({**environment, "MAINSTAY_REPOSITORY": "file:///srv/mainstay"}).repository == "file:///srv/mainstay"
