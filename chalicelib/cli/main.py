@@ -148,6 +148,10 @@ def _interrupted() -> Failure:
     return Failure("Interrupted.", code="interrupted", exit_code=Exit.INTERRUPTED)
 
 
+#: The API names its own parameters; here these are options.
+_OPTIONS = {"keepVersions=true": "--keep-versions", "force=true": "--force", "hold: false": "--no-hold"}
+
+
 def _tell(failure: Failure, session: Session, args: Sequence[str]) -> None:
     if failure.code == "help":
         print(failure.message, file=session.err)
@@ -164,11 +168,12 @@ def _tell(failure: Failure, session: Session, args: Sequence[str]) -> None:
         # After the terminal's own `^C`. Nothing is wrong: it was asked for.
         console.print(Text(f"\n{printable(failure.message)}"))
     else:
-        # The API names its own parameter; here it is an option.
-        message = failure.message.replace("keepVersions=true", "--keep-versions")
+        message = failure.message
+        for parameter, option in _OPTIONS.items():
+            message = message.replace(parameter, option)
         console.print(Text.assemble(("error: ", "bold red"), printable(message)))
     for problem in (failure.details.get("problems") or [])[:10]:
-        if str(problem.get("message")) not in failure.message:
+        if str(problem.get("message")).casefold() not in failure.message.casefold():
             console.print(f"  {printable(_problem(problem))}")
     for hint in failure.hint.splitlines():
         console.print(Text.assemble(("hint: ", "bold"), printable(session.named(hint))))

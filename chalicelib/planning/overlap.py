@@ -16,7 +16,7 @@ _WILD = frozenset("*?[")
 
 
 def shared(mine: Iterable[Scope], theirs: Iterable[Scope]) -> list[str]:
-    """What both can mean, for people: names of namespaces, and `ClusterRole objects`; sorted, each once."""
+    """What both can mean, for people: `the namespace shop`, `ClusterRole objects`; sorted, each once."""
     theirs = tuple(theirs)
     return sorted({what for one in mine for other in theirs for what in _shared_by(one, other)})
 
@@ -31,7 +31,7 @@ def _shared_by(one: Scope, other: Scope) -> Iterator[str]:
     if kinds is None or not _names_meet(one, other) or not _labels_meet(one.labels, other.labels):
         return
     if namespaces:
-        yield from namespaces
+        yield from (f"the namespace {namespace}" for namespace in namespaces)
     else:
         yield from (f"{kind} objects" for kind in kinds)
 

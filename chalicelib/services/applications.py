@@ -142,7 +142,10 @@ class Applications:
             except MainstayError:
                 continue  # written by a newer release: not ours to judge
             if both:
-                warnings.append(f"It shares {', '.join(both)} with {other.name}: restoring one may change the other.")
+                what = ", ".join(both)
+                warnings.append(
+                    f"It shares {what} with the application {other.name}: restoring one may change the other."
+                )
         return warnings
 
     def get(self, asker: Asker, application: str) -> ApplicationView:  # noqa: ARG002 - rights come with accounts

@@ -68,7 +68,15 @@ def add(
         body["document"], body["name"] = _document(file, name)
     else:
         body["name"] = name or namespace
-    application = session.gateway.register({key: given for key, given in body.items() if given is not None})
+    try:
+        application = session.gateway.register({key: given for key, given in body.items() if given is not None})
+    except Failure as failure:
+        if failure.code == "conflict" and failure.details.get("name"):
+            failure.hint = (
+                f"Change that one: {{program}} app update {failure.details['name']} --file {file or 'FILE'}\n"
+                "Or register this under another name: --name NAME"
+            )
+        raise
     _show_one(session, application)
     _warn(session, application)
     session.screen.hint(session.named(f"Next: {{program}} backup {application['name']}"))
@@ -77,7 +85,7 @@ def add(
 @command(
     "list",
     short_help="All applications.",
-    then="Every application you may see, by name.",
+    then="Every application you may see, in the order in which they were registered.",
     examples=[("Names for a script", "{program} app list -o json | jq -r '.items[].name'")],
 )
 def list_(session: Session) -> None:

@@ -47,6 +47,11 @@ def _list(session: Session) -> None:
         return clusters_table(answer["items"], session.now) if answer["items"] else ["No cluster is known."]
 
     session.screen.show(answer, render, ids=(each["name"] for each in answer["items"]))
+    if not answer["items"]:
+        session.screen.hint(session.named("Register one: {program} cluster add NAME"))
+        session.screen.hint(
+            session.named("Or have the server's kubeconfig become `default`: {program} init -n NAMESPACE")
+        )
 
 
 @command(

@@ -590,7 +590,7 @@ def test_what_an_application_shares_with_others_is_warned_of_when_it_is_register
 ) -> None:
     file = tmp_path / "shop.yaml"
     file.write_text(fake.DOCUMENT)
-    shares = "It shares shop with lab: restoring one may change the other."
+    shares = "It shares the namespace shop with the application lab: restoring one may change the other."
     renamed = "The document calls it shop; here it goes by the name other."
     answer = (200, fake.application(name="other", warnings=[shares, renamed]))
     for method, path, line in (
@@ -815,10 +815,48 @@ def test_settings_say_whose_token_it_is(mainstay: Mainstay, monkeypatch: pytest.
     assert told() == f"from {file}"
 
 
-def test_the_option_is_named_and_not_the_apis_parameter(mainstay: Mainstay, service: FakeService) -> None:
-    message = "Versions are held: release them, or keep the versions (`keepVersions=true`)."
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        ("Versions are held: release them, or keep the versions (`keepVersions=true`).", "(`--keep-versions`)"),
+        ("It is the last good version. Make a new one first, or say `force=true`.", "say `--force`"),
+        ("It is held. Let it go first (`hold: false`).", "(`--no-hold`)"),
+    ],
+)
+def test_the_option_is_named_and_not_the_apis_parameter(
+    mainstay: Mainstay, service: FakeService, message: str, named: str
+) -> None:
     service.script["DELETE", f"/app/{APP}"] = [(409, fake.problem("conflict", message))]
-    assert "(`--keep-versions`)" in mainstay("app", "delete", "shop", "--yes").err
+    assert named in mainstay("app", "delete", "shop", "--yes").err
+
+
+def test_a_sentence_and_its_problem_are_told_once(mainstay: Mainstay, service: FakeService) -> None:
+    problems = [{"path": "namespace", "message": "there is no namespace x"}]
+    answer = fake.problem("invalid", "There is no namespace x on this cluster.", problems=problems)
+    service.script["POST", "/document/draft"] = [(422, answer)]
+    said = mainstay("init", "-n", "x", "-o", "-")
+    assert said.err.casefold().count("there is no namespace x") == 1
+
+
+def test_a_name_that_is_taken_leads_on(
+    mainstay: Mainstay, service: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    file = tmp_path / "shop.yaml"
+    file.write_text(fake.DOCUMENT)
+    answer = fake.problem("conflict", "There is an application called 'shop' already.", name="shop")
+    service.script["POST", "/app"] = [(409, answer)]
+    said = mainstay("app", "add", str(file))
+    assert said.code == Exit.REFUSED
+    assert f"mainstay app update shop --file {file}" in said.err
+    assert "--name NAME" in said.err
+
+
+def test_without_a_cluster_it_is_said_how_one_comes(mainstay: Mainstay, service: FakeService) -> None:
+    service.script["GET", "/kubernetes/clusters"] = [(200, {"items": [], "next": None})]
+    said = mainstay("clusters")
+    assert (said.code, said.out) == (0, "No cluster is known.\n")
+    assert "mainstay cluster add NAME" in said.err
 
 
 def test_a_cluster_that_does_not_answer_has_its_exit_code(mainstay: Mainstay, service: FakeService) -> None:

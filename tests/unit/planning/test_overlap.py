@@ -21,13 +21,13 @@ _ROLES: dict[str, Any] = {"kinds": ["ClusterRole"]}
 @pytest.mark.parametrize(
     ("one", "other", "what"),
     [
-        (_SHOP, _SHOP, ["shop"]),
-        ({"namespaces": ["a", "shop"]}, {"namespaces": ["shop", "b"]}, ["shop"]),
-        (_SHOP, {**_SHOP, "labels": "app=web"}, ["shop"]),
-        ({**_SHOP, "labels": "app=web"}, {**_SHOP, "labels": "tier=front"}, ["shop"]),
-        ({**_SHOP, "labels": "app in (web, db)"}, {**_SHOP, "labels": "app=web"}, ["shop"]),
-        ({**_SHOP, "kinds": ["Secret"]}, _SHOP, ["shop"]),
-        ({**_SHOP, "names": ["web-*"]}, {**_SHOP, "names": ["web-1"]}, ["shop"]),
+        (_SHOP, _SHOP, ["the namespace shop"]),
+        ({"namespaces": ["a", "shop"]}, {"namespaces": ["shop", "b"]}, ["the namespace shop"]),
+        (_SHOP, {**_SHOP, "labels": "app=web"}, ["the namespace shop"]),
+        ({**_SHOP, "labels": "app=web"}, {**_SHOP, "labels": "tier=front"}, ["the namespace shop"]),
+        ({**_SHOP, "labels": "app in (web, db)"}, {**_SHOP, "labels": "app=web"}, ["the namespace shop"]),
+        ({**_SHOP, "kinds": ["Secret"]}, _SHOP, ["the namespace shop"]),
+        ({**_SHOP, "names": ["web-*"]}, {**_SHOP, "names": ["web-1"]}, ["the namespace shop"]),
         (_ROLES, _ROLES, ["ClusterRole objects"]),
         (_ROLES, {"kinds": ["Cluster*", "StorageClass"]}, ["ClusterRole objects"]),
         (_ROLES, {"kinds": ["clusterroles.rbac.authorization.k8s.io"]}, ["ClusterRole objects"]),
@@ -65,4 +65,4 @@ def test_what_cannot_be_the_same_is_not(one: Any, other: Any) -> None:
 
 def test_every_pair_of_scopes_is_looked_at_and_each_answer_given_once() -> None:
     mine = [_scope(**_SHOP), _scope(**_ROLES), _scope(**_SHOP, kinds=["Secret"])]
-    assert shared(mine, [_scope(**_ROLES), _scope(**_SHOP)]) == ["ClusterRole objects", "shop"]
+    assert shared(mine, [_scope(**_ROLES), _scope(**_SHOP)]) == ["ClusterRole objects", "the namespace shop"]

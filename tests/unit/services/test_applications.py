@@ -127,7 +127,7 @@ def test_applications_that_share_a_namespace_are_flagged(built: House) -> None:
     built.registered("shop")
     request = ApplicationRegistration(name="other", document=DOCUMENT)
     warnings = built.services.applications.register(built.asker, request).warnings
-    assert any("shares shop with shop" in warning for warning in warnings)
+    assert any("shares the namespace shop with the application shop" in warning for warning in warnings)
 
 
 def test_applications_that_can_mean_the_same_cluster_scoped_objects_are_flagged(built: House) -> None:
@@ -145,7 +145,7 @@ def test_applications_that_can_mean_the_same_cluster_scoped_objects_are_flagged(
     apart = register(built.asker, ApplicationRegistration(name="b", document=document("b", "'team=b'")))
     assert apart.warnings == []
     warnings = register(built.asker, ApplicationRegistration(name="c", document=document("c", "team"))).warnings
-    assert "It shares ClusterRole objects with shop: restoring one may change the other." in warnings
+    assert "It shares ClusterRole objects with the application shop: restoring one may change the other." in warnings
 
 
 def test_every_change_tells_of_a_namespace_that_is_shared(built: House) -> None:
@@ -156,7 +156,7 @@ def test_every_change_tells_of_a_namespace_that_is_shared(built: House) -> None:
     assert not any("shares" in warning for warning in alone)
     change(built.asker, other, ApplicationChange(document=DOCUMENT))
     warnings = change(built.asker, other, ApplicationChange(description="y")).warnings
-    assert any("shares shop with shop" in warning for warning in warnings)
+    assert any("shares the namespace shop with the application shop" in warning for warning in warnings)
 
 
 def test_what_was_deleted_shares_nothing(built: House) -> None:
@@ -178,7 +178,7 @@ def test_a_damaged_application_takes_none_of_the_others_along(built: House) -> N
         built.asker, ApplicationRegistration(name="third", document=DOCUMENT)
     ).warnings == [
         "The document calls it shop; here it goes by the name third.",
-        "It shares shop with shop: restoring one may change the other.",
+        "It shares the namespace shop with the application shop: restoring one may change the other.",
     ]
     assert services.versions.backup(built.asker, BackupRequest(id=shop)).application == shop
     with pytest.raises(Damaged, match="cannot be read"):
