@@ -128,7 +128,7 @@ def files_written(kubeconfig: str | None, environ: Mapping[str, str] = os.enviro
 def _read(text_or_path: str | Path) -> tuple[dict[str, Any], str]:
     from kubernetes.config import ConfigException
     from kubernetes.config.kube_config import KubeConfigMerger
-    from yaml import MarkedYAMLError, YAMLError
+    from yaml import AliasEvent, MarkedYAMLError, SafeLoader, YAMLError, parse
 
     text = str(text_or_path)
     given = isinstance(text_or_path, str) and ("\n" in text or text.lstrip().startswith("{"))
@@ -136,6 +136,9 @@ def _read(text_or_path: str | Path) -> tuple[dict[str, Any], str]:
     if given and len(text) > MOST_TEXT:
         raise ClusterNotConfigured(f"The given kubeconfig has more than {MOST_TEXT // 1024} KiB: that is none.")
     try:
+        # A few lines of aliases, each naming the one before ten times, would become more than any memory holds.
+        if given and "*" in text and any(isinstance(event, AliasEvent) for event in parse(text, Loader=SafeLoader)):
+            raise ClusterNotConfigured(f"{where} has aliases (`*name`), which are not read: {_FLATTEN}.")
         files = io.StringIO(text) if given else text
         config = KubeConfigMerger(files).config  # type: ignore[no-untyped-call]
     except OSError as error:

@@ -297,6 +297,22 @@ def test_a_kubeconfig_with_any_member_spoilt_is_used_or_explained(data: st.DataO
         assert load_kubeconfig(json.dumps(config) + "\n").server.startswith("http")
 
 
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "x0: &x0 [a, a]\n" + "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]\n" for n in range(1, 9)),
+        "x0: &x0 {a: 1}\n"
+        + "".join(f"x{n}: &x{n} {{<<: [{', '.join([f'*x{n - 1}'] * 10)}]}}\n" for n in range(1, 9)),
+    ],
+)
+def test_aliases_that_multiply_are_refused_before_they_do(bomb: str) -> None:
+    assert "has aliases (`*name`), which are not read" in refusal(f"{bomb}current-context: *x8\n")
+
+
+def test_a_star_that_is_no_alias_is_nothing_special() -> None:
+    assert load_kubeconfig(text(user={"token": "a*b"})).authorization() == "Bearer a*b"
+
+
 def test_a_path_that_does_not_exist_is_named() -> None:
     assert refusal("/nowhere/config") == "/nowhere/config does not exist."
 
