@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from chalicelib.domain.document.restore import Match, PatchOperation, Rewrite
 from chalicelib.domain.objects import INCARNATION, Body, ObjectKey, key_of
 from chalicelib.domain.patterns import name_matches
@@ -19,6 +21,8 @@ from chalicelib.planning.shapes import broken
 _EMPTY = ("labels", "annotations", "finalizers", "ownerReferences")
 #: What is told of the values of one object that do not fit.
 _MOST_TOLD = 3
+#: Bytes of an object as JSON: no API server takes more in a request.
+_MOST_BYTES = 3 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -123,12 +127,18 @@ def _json_patched(body: Body, operations: Sequence[PatchOperation]) -> Body:
     for number, operation in enumerate(patch, start=1):
         try:
             body = JsonPatch([operation]).apply(body)
-        except (JsonPatchException, JsonPointerException, TypeError, ValueError) as error:
+            # Each `copy` can double what is there: a few dozen would fill any memory.
+            too_large = len(orjson.dumps(body)) > _MOST_BYTES
+        except (JsonPatchException, JsonPointerException, TypeError, ValueError, RecursionError) as error:
             # What the library says can have values of the object in it.
-            raise _Failed(
-                f"operation {number} (`{operation['op']}` at `{operation['path']}`) cannot be done."
-            ) from error
+            raise _Failed(f"{_numbered(number, operation)} cannot be done.") from error
+        if too_large:
+            raise _Failed(f"{_numbered(number, operation)} makes more of it than an API server takes.")
     return body
+
+
+def _numbered(number: int, operation: Mapping[str, Any]) -> str:
+    return f"operation {number} (`{operation['op']}` at `{operation['path']}`)"
 
 
 def _same_object(was: Body, now: Body) -> None:

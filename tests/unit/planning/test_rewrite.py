@@ -86,6 +86,25 @@ def test_a_patch_that_does_not_fit_changes_nothing_and_is_told_without_values() 
     assert rewrites.problems == [f"Rewrite 1 of the document does not fit {KEY}: {what}"]
 
 
+def test_copies_that_multiply_are_stopped_before_they_fill_the_memory() -> None:
+    copies = [{"op": "copy", "from": "/spec", "path": f"/spec/x{number}"} for number in range(100)]
+    found, rewrites = rewritten({"match": {"kind": "Ingress"}, "jsonPatch": copies})
+    assert found == BODY
+    assert "makes more of it than an API server takes" in rewrites.problems[0]
+
+
+def test_what_lies_too_deep_in_itself_is_told_and_not_stumbled_over() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(28):
+        deep = {"a": deep}
+    longer = "/a" * 28
+    adds = [{"op": "add", "path": f"/spec{longer * number}/a", "value": deep} for number in range(1, 30)]
+    first = {"op": "add", "path": "/spec/a", "value": deep}
+    found, rewrites = rewritten({"match": {"kind": "Ingress"}, "jsonPatch": [first, *adds]})
+    assert found == BODY
+    assert "cannot be done" in rewrites.problems[0]
+
+
 @pytest.mark.parametrize(
     "patch",
     [
