@@ -46,6 +46,7 @@ _SENTENCES = {
     "datetime_type": _MOMENT,
     "datetime_parsing": _MOMENT,
     "datetime_from_date_parsing": _MOMENT,
+    "timezone_aware": f"{_MOMENT}, with its time zone",
 }
 
 _BOUNDS: dict[str, Callable[[Mapping[str, Any]], str]] = {

@@ -15,6 +15,7 @@ from chalicelib.domain.problems import problems_of, sentence_of
 from chalicelib.services.models.clusters import ClusterSettings
 from chalicelib.services.models.restores import RestoreRequest
 from chalicelib.services.models.shapes import PageQuery
+from chalicelib.services.models.versions import VersionsQuery
 from chalicelib.settings import Settings
 
 CODE = Path(__file__).parents[2] / "chalicelib"
@@ -55,6 +56,11 @@ def test_no_kind_of_error_is_told_in_pydantics_words(kind: str) -> None:
         ),
         (RestoreRequest, [], ["it must be a JSON object"]),
         (ClusterSettings, {"connections": 65}, ["connections: it must be at most 64"]),
+        (
+            VersionsQuery,
+            {"appId": "a", "after": "2026-11-25T09:30:00"},
+            ["after: it must be a moment such as 2026-11-25T09:30:00Z, with its time zone"],
+        ),
         (PageQuery, {"limit": "few"}, ["limit: it must be a whole number"]),
         (PageQuery, {"next": ["a", "b"]}, ["next: it is given more than once"]),
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from chalicelib.domain.version import Gap, ImageSeen, KindSummary, Pulled
 from chalicelib.services.models.shapes import LongText, Page, PageQuery, Request, View
@@ -93,8 +93,8 @@ class VersionsQuery(PageQuery):
 
     app_id: str
     label: str | None = Field(None, max_length=2000, description="A label selector, such as `release=42,!draft`.")
-    after: datetime | None = Field(None, description="Captured at this time or later.")
-    before: datetime | None = Field(None, description="Captured before this time.")
+    after: AwareDatetime | None = Field(None, description="Captured at this time or later.")
+    before: AwareDatetime | None = Field(None, description="Captured before this time.")
     state: Literal["complete", "partial", "damaged"] | None = None
     purpose: Literal["backup", "safety", "all"] = Field(
         "backup", description="Made by a backup, or by a restore of what it was about to change."
