@@ -7,6 +7,7 @@ from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.engine import field_owners
 from chalicelib.engine.attaching import Attaching
+from chalicelib.engine.beside import as_itself, beside
 from chalicelib.engine.deleting import Deleting
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.sending import MOST_TRIES, Sending
@@ -59,6 +60,19 @@ class Creating:
         assert refused is not None  # noqa: S101  # there is always one candidate
         raise refused
 
+    def is_as_made(self, key: ObjectKey, resource: Resource, live: Body, wanted: Body) -> bool:
+        """Whether what is there, though it differs, is what would be made: by admission that adds to it. An earlier
+        worker may have made it, or this one without an answer."""
+        body, manager = beside(wanted, self._owners, self._context), ownership.best_manager(wanted)
+        session = self._sending.session
+        limit = session.client.write_seconds
+        try:
+            made = session.objects.create(body, manager, resource=resource, dry_run=True, timeout=limit)
+        except (ClusterRefused, ClusterUnreachable):
+            return False
+        content = normalise(copy_of(live), resource)
+        return compare(as_itself(made, key, resource), content, self._context).equal
+
     def is_there(self, key: ObjectKey, resource: Resource, made: Body, wanted: Body) -> str:
         """An object is as it is wanted, by whichever worker: what else there is to do for it, and to say of that."""
         self._owners.learn(key, made)
@@ -95,7 +109,7 @@ class Creating:
                     self._deleting.wait_gone(resource, key, live["metadata"]["uid"])
                     continue
                 comparison = compare(wanted, normalise(copy_of(live), resource), self._context)
-                if comparison.equal:
+                if comparison.equal or self.is_as_made(key, resource, live, wanted):
                     return live, f"GET {path}/{key.name}"
                 if creation.tolerates_existing(key):
                     # The cluster made it by itself once its namespace was there: bring that one to what is wanted.

@@ -3,7 +3,6 @@ it would make of the object today."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,6 +13,7 @@ from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.plan import Verb
 from chalicelib.engine import silence
+from chalicelib.engine.beside import as_itself, beside
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.silence import Silence, Write
@@ -27,8 +27,6 @@ from chalicelib.planning.normalise import copy_of, digest, normalise
 _QUESTIONS_AT_ONCE = 16
 #: Times a question is asked whose object is written to by a controller just then.
 _MOST_LOOKS = 5
-#: Characters of a name that one beside it begins with: names of some kinds are no longer than 63.
-_NAME_CHARACTERS = 50
 _NOT_ASKED = Refusal("", "", "cannot-tell")
 
 
@@ -70,17 +68,14 @@ class DryRun:
         resource = self._session.discovery.resource_for(key.group, key.kind)
         if resource is None:
             return None
-        owned, _said = self._owners.resolve(question.target)
-        body = creation.for_creation(owned, self._context)
-        body["metadata"] = {**body["metadata"], "name": _beside(key.name)}
+        body = beside(question.target, self._owners, self._context)
         manager = ownership.best_manager(question.target)
         try:
             create = partial(self._session.objects.create, body, manager, resource=resource, dry_run=True)
             made = self._send(Write("CREATE", resource, key, None), create)
         except ClusterRefused as refusal:
             return understand(refusal.http_status, refusal.message, refusal.causes)
-        made["metadata"]["name"] = key.name
-        return normalise(made, resource)
+        return as_itself(made, key, resource)
 
     def _ask_update(self, question: Question) -> Body | Refusal | None:
         key = question.action.object.key
@@ -121,8 +116,3 @@ class DryRun:
 
     def _get(self, resource: Resource, key: ObjectKey) -> Body | None:
         return self._session.objects.get(resource, key.namespace, key.name)
-
-
-def _beside(name: str) -> str:
-    """A name that nothing has."""
-    return f"{name[:_NAME_CHARACTERS].rstrip('.:-_')}-{uuid.uuid4().hex[:8]}"

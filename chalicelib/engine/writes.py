@@ -8,7 +8,8 @@ ledger. So each first asks (or is told by the server's refusal) what is there, a
     replace   gone: create.              as planned: delete, wait, create.            another that is equal: done.
     delete    gone: done.                the planned uid: delete with preconditions.  another uid: moved.
 
-*Moved* means that somebody else changed the object since the plan was made; nothing is written over that.
+*Moved* means that somebody else changed the object since the plan was made; nothing is written over that. What
+admission adds when an object is made is no such change: where another one would be made just so, it is equal.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ class Writer:
         kept = Kept()
         if live is not None and live["metadata"]["uid"] != action.live_uid:
             comparison = self._compare(wanted, live, resource)
-            if not comparison.equal:
+            if not comparison.equal and not self._creating.is_as_made(key, resource, live, wanted):
                 raise moved(key, comparison, "was replaced by another")
             said = self._creating.is_there(key, resource, live, wanted)
             return Written.of("GET", live, "It was replaced already.", said)

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.errors import TurnEnded
+from chalicelib.domain.operation import State
 from chalicelib.domain.plan import Verb
 from tests.harness.errors import ApiError
 from tests.harness.processes import wait_until
+from tests.support.moments import Moment
 from tests.support.scene import Scene, open_scene
 from tests.support.webhook import changing, serve
 
@@ -114,6 +117,29 @@ def test_a_pod_that_differs_by_more_than_admission_adds_is_replaced_once(
 
             assert scene.restore_well(version).writes == []
             assert scene.uid("Pod/lone") == uid
+
+
+@pytest.mark.parametrize("verb", ["create", "replace"])
+def test_a_worker_knows_the_pod_that_another_made_by_what_admission_adds(
+    control_plane, tmp_path: Path, verb: str
+) -> None:
+    with open_scene(control_plane, POD, state=STATE) as scene:
+        version = scene.backup()
+        scene.delete("Pod/lone")
+        if verb == "replace":
+            scene.make(POD.replace("name: main,", "name: other,"))
+        with by_a_webhook(scene, tmp_path):
+            wait_until(lambda: is_changed(made_now(scene)["spec"]), seconds=30, what="admission to change pods")
+
+            def end() -> None:
+                raise TurnEnded("The worker's time is over.")
+
+            scene.watch.add(Moment("write-answered", r"POST .*/pods"), end)
+            done = scene.finish(scene.start("restore", version=version))
+
+            assert (done.state, done.error) == (State.SUCCEEDED, None)
+            assert done.turns >= 1
+            assert done.outcome["verified"] == {"equal": 1}
 
 
 def test_a_pod_of_which_no_other_may_be_made_is_replaced_as_ever(control_plane, tmp_path: Path) -> None:

@@ -227,15 +227,8 @@ def test_a_worker_finds_a_stateful_set_that_another_told_to_leave_its_claims(con
             raise TurnEnded("The worker's time is over.")
 
         scene.watch.add(moment, end)
-        begun = scene.start("restore", version=version)
+        done = scene.finish(scene.start("restore", version=version))
 
-        def ended() -> bool:
-            scene.engine.tick()
-            return scene.repository.operations.get(scene.application.id, begun.id).state.ended
-
-        wait_until(ended, seconds=120, what="the restore to end")
-
-        done = scene.repository.operations.get(scene.application.id, begun.id)
         assert (done.state, done.error) == (State.SUCCEEDED, None)
         assert done.turns >= 1
         assert "StatefulSet/db" not in scene.look()

@@ -254,6 +254,19 @@ class Scene:
         assert found.state.ended, found
         return found
 
+    def finish(self, operation: Operation) -> Operation:
+        """Work, turn after turn, until an operation has ended."""
+
+        def found() -> Operation:
+            return self.repository.operations.get(self.application.id, operation.id)
+
+        def ended() -> bool:
+            self.engine.tick()
+            return found().state.ended
+
+        wait_until(ended, seconds=120, what=f"{operation.kind} to end")
+        return found()
+
     def backup(self) -> str:
         """A version that is known to be whole; its id."""
         made = self.run("backup")
