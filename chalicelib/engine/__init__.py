@@ -18,5 +18,5 @@ no schedule: who calls it decides when.
         one action           writes, creating, deleting, attaching, claim_policy, field_owners, owners, volumes
         its requests         sending, silence, written
     delete, retention        needed (versions that are in use)
-    verify                   verifying, looked, mending
+    verify                   verifying, findings, mending
 """

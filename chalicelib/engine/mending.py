@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chalicelib.domain.errors import Damaged, StorageRefused, WrongKey
-from chalicelib.engine.looked import CONDEMNED, MENDED, Damage
+from chalicelib.engine.findings import CONDEMNED, MENDED, Damage
 from chalicelib.engine.verifying import Verified, Verifier
 from chalicelib.store import condemned, layout
 from chalicelib.store.repository import Repository
@@ -34,18 +34,18 @@ def repair(
         pause()
         name = _name(damage)
         try:
-            mended = damage.unreadable and reader.mend(name, verifier.looked.content_of(name))
+            mended = damage.unreadable and reader.mend(name, verifier.findings.content_of(name))
         except StorageRefused:  # a retention, a missing right: then at least no later version counts on it
             mended = False
         if mended:
-            verifier.looked.is_repaired(damage, MENDED)
+            verifier.findings.is_repaired(damage, MENDED)
         else:
             left.append(damage)
     if left:
         known = frozenset().union(*(each.names for each in condemned.lists(repository.vault, application)))
         condemned.condemn(repository.vault, application, {_name(damage) for damage in left} - known, "damaged")
     for damage in left:
-        verifier.looked.is_repaired(damage, CONDEMNED)
+        verifier.findings.is_repaired(damage, CONDEMNED)
 
 
 def _replace_lists(repository: Repository, verifier: Verifier, verified: Verified) -> None:
@@ -59,7 +59,7 @@ def _replace_lists(repository: Repository, verifier: Verifier, verified: Verifie
     condemned.condemn(vault, application, names, "in place of a list that cannot be read")
     for damage in lists:
         vault.delete(damage.key)
-        verifier.looked.is_repaired(damage, MENDED)
+        verifier.findings.is_repaired(damage, MENDED)
 
 
 def _name(damage: Damage) -> str:

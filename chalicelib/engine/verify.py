@@ -20,8 +20,8 @@ from pydantic import Field
 from chalicelib.domain.errors import Cancelled, Conflict, Damaged, MainstayError, NotFound
 from chalicelib.domain.operation import Operation, State
 from chalicelib.domain.version import Stored
+from chalicelib.engine.findings import CONDEMNED, MENDED, Damage
 from chalicelib.engine.journal import Journal
-from chalicelib.engine.looked import CONDEMNED, MENDED, Damage
 from chalicelib.engine.mending import repair
 from chalicelib.engine.verifying import Verified, Verifier
 from chalicelib.engine.work import Finish, Flow, Next, Work
@@ -32,6 +32,7 @@ from chalicelib.store.repository import Repository
 #: How long whoever claims may take to start what they claimed for.
 _BEING_STARTED = timedelta(seconds=60)
 
+_JOURNAL = "looked"
 _PART = "damages"
 #: Versions and objects on one line: what an answer has of a damage at a time.
 _ON_A_LINE = 100
@@ -78,7 +79,7 @@ def look(work: Work) -> Next:
     def progress(done: int, total: int) -> None:
         work.report(done, total, "segments")
 
-    with Journal(work, "looked") as journal:
+    with Journal(work, _JOURNAL) as journal:
         verifier = Verifier(work.repository, application, progress, book=journal, pause=work.pause)
         verified = verifier.look(quick=bool(arguments.get("quick")))
         if arguments.get("repair"):
@@ -92,7 +93,7 @@ def look(work: Work) -> Next:
 def tell(work: Work) -> Finish:
     """Say what came of it. `Damaged` if something is, and stays so."""
     known = work.checkpoint
-    work.repository.operations.remove_parts(work.operation.application, work.operation.id, "looked")
+    work.repository.operations.remove_parts(work.operation.application, work.operation.id, _JOURNAL)
     if known["left"]:
         raise _found(known["left"], known["first"][0], known["found"]["affected"])
     return Finish(State.SUCCEEDED, known["found"])

@@ -18,7 +18,7 @@ import orjson
 
 from chalicelib.domain.errors import Damaged, NotFound, WrongKey
 from chalicelib.domain.version import IndexRow, SegmentRef
-from chalicelib.engine.looked import MENDED, Book, Damage, Looked, NoBook
+from chalicelib.engine.findings import MENDED, Book, Damage, Findings, NoBook
 from chalicelib.planning.normalise import digest
 from chalicelib.store import condemned, layout
 from chalicelib.store.index import CONTENT as INDEX
@@ -73,46 +73,46 @@ class Verifier:
         self._application = application
         self._progress = progress
         self._pause = pause
-        self.looked = Looked(application, book or NoBook())
+        self.findings = Findings(application, book or NoBook())
 
     def look(self, *, quick: bool = False) -> Verified:
         """Everything, or (`quick`) what can be seen without reading segments. Nothing is changed."""
-        looked = self.looked
-        looked.recall()
+        findings = self.findings
+        findings.recall()
         self._read_manifests()
         for error in self._unreadable_lists():
             told = f"{error.message} No backup succeeds while it is there."
-            looked.is_damaged(str(error.details["key"]), told)
+            findings.is_damaged(str(error.details["key"]), told)
         if quick:
             self._compare_sizes()
         else:
             try:
                 reader = self._repository.segment_reader(self._application)
             except (Damaged, WrongKey) as error:
-                looked.is_damaged(layout.vault(self._application), error.message)
+                findings.is_damaged(layout.vault(self._application), error.message)
             else:
                 self._read_segments(reader)
         existing = self._repository.versions(self._application).survey().existing
-        looked.name_versions(existing)
+        findings.name_versions(existing)
         return Verified(
             self._application,
             versions=len(existing),
-            segments=len(looked.needed),
-            bytes=sum(each.stored for each in looked.needed.values()),
-            objects=sum(looked.objects.values()),
-            damages=[looked.damages[key] for key in sorted(looked.damages)],
+            segments=len(findings.needed),
+            bytes=sum(each.stored for each in findings.needed.values()),
+            objects=sum(findings.objects.values()),
+            damages=[findings.damages[key] for key in sorted(findings.damages)],
         )
 
     # ── manifests ───────────────────────────────────────────────────────────────────────────────────────
 
     def _read_manifests(self) -> None:
         existing = self._repository.versions(self._application).survey().existing
-        missing = [version for version in existing if version not in self.looked.versions]
+        missing = [version for version in existing if version not in self.findings.versions]
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify") as pool:
             for start in range(0, len(missing), _MANIFESTS):
                 self._pause()
                 list(pool.map(self._read_manifest, missing[start : start + _MANIFESTS]))
-                self.looked.settle()
+                self.findings.settle()
 
     def _read_manifest(self, version: str) -> None:
         versions = self._repository.versions(self._application)
@@ -121,10 +121,10 @@ class Verifier:
         except (Damaged, WrongKey, NotFound) as error:
             if versions.exists(version):  # not ended meanwhile
                 key = layout.manifest(self._application, version)
-                self.looked.is_damaged(key, error.message, versions=[version])
+                self.findings.is_damaged(key, error.message, versions=[version])
             return
         needed = ((segment.name, segment.content, segment.stored) for segment in manifest.everything)
-        self.looked.version_needs(version, needed)
+        self.findings.version_needs(version, needed)
 
     def _unreadable_lists(self) -> Iterable[Damaged]:
         return condemned.unreadable(self._repository.vault, self._application)
@@ -132,23 +132,23 @@ class Verifier:
     def _compare_sizes(self) -> None:
         folder = layout.segments(self._application)
         sizes = {each.key.rpartition("/")[2]: each.size for each in self._repository.vault.list(folder)}
-        for name, segment in self.looked.needed.items():
+        for name, segment in self.findings.needed.items():
             key = layout.segment(self._application, name)
             if name not in sizes:
-                self.looked.is_damaged(key, "The segment is missing.")
+                self.findings.is_damaged(key, "The segment is missing.")
             elif sizes[name] != segment.stored:
                 told = f"The segment has {sizes[name]:,} bytes instead of {segment.stored:,}."
-                self.looked.is_damaged(key, told)
+                self.findings.is_damaged(key, told)
 
     # ── segments ────────────────────────────────────────────────────────────────────────────────────────
 
     def _read_segments(self, reader: SegmentReader) -> None:
         """Each segment of the index with the objects it leads to, then what no index has led to."""
-        looked = self.looked
+        findings = self.findings
         needing: dict[str, list[str]] = defaultdict(list)
-        for version, names in looked.versions.items():
+        for version, names in findings.versions.items():
             for name in names:
-                if looked.needed[name].content == INDEX:
+                if findings.needed[name].content == INDEX:
                     needing[name].append(version)
 
         def with_its_objects(name: str) -> None:
@@ -156,22 +156,22 @@ class Verifier:
 
         def alone(name: str) -> None:
             try:
-                reader.get(name, looked.content_of(name))
+                reader.get(name, findings.content_of(name))
             except Damaged as error:
-                looked.is_damaged(str(error.details["key"]), error.message)
-            looked.was_read([name])
+                findings.is_damaged(str(error.details["key"]), error.message)
+            findings.was_read([name])
 
-        self._each(with_its_objects, [name for name in needing if name not in looked.read])
-        self._each(alone, [name for name in looked.needed if name not in looked.read and name not in needing])
+        self._each(with_its_objects, [name for name in needing if name not in findings.read])
+        self._each(alone, [name for name in findings.needed if name not in findings.read and name not in needing])
 
     def _read_index(self, reader: SegmentReader, name: str, versions: list[str]) -> None:
-        segment = SegmentRef(name=name, content=INDEX, plain=0, stored=self.looked.needed[name].stored)
+        segment = SegmentRef(name=name, content=INDEX, plain=0, stored=self.findings.needed[name].stored)
         try:
             rows = list(read_index(reader, self._application, [segment]))
         except Damaged as error:
             told = f"{error.message} Which objects it leads to is not known."
-            self.looked.is_damaged(str(error.details["key"]), told)
-            self.looked.was_read([name])
+            self.findings.is_damaged(str(error.details["key"]), told)
+            self.findings.was_read([name])
             return
         by_segment: dict[str, list[IndexRow]] = defaultdict(list)
         for row in rows:
@@ -180,30 +180,30 @@ class Verifier:
             self._check_objects(reader, held_in, those)
         for version in versions:
             self._check_list(version, by_segment)
-        self.looked.was_read([name, *by_segment], index=name, objects=len(rows))
+        self.findings.was_read([name, *by_segment], index=name, objects=len(rows))
 
     def _check_objects(self, reader: SegmentReader, name: str, rows: list[IndexRow]) -> None:
         key = layout.segment(self._application, name)
         try:
             plain = reader.get(name, "objects")
         except Damaged as error:
-            self.looked.is_damaged(key, error.message, objects=[str(row.key) for row in rows])
+            self.findings.is_damaged(key, error.message, objects=[str(row.key) for row in rows])
             return
         wrong = [str(row.key) for row in rows if not _as_the_row_says(row, plain)]
         if wrong:
             told = "Objects in it are not what the index says."
-            self.looked.is_damaged(key, told, objects=wrong, unreadable=False)
+            self.findings.is_damaged(key, told, objects=wrong, unreadable=False)
 
     def _check_list(self, version: str, held_in: Iterable[str]) -> None:
         """A manifest names every segment that its index leads to: only those are kept for it."""
         key = layout.manifest(self._application, version)
-        for name in set(held_in).difference(self.looked.versions[version]):
+        for name in set(held_in).difference(self.findings.versions[version]):
             told = f"The manifest does not name the segment {name}, to which its index leads."
-            self.looked.is_damaged(key, told, versions=[version], unreadable=False)
+            self.findings.is_damaged(key, told, versions=[version], unreadable=False)
 
     def _each(self, work: Callable[[str], None], names: Iterable[str]) -> None:
         """In parallel, with few under way at a time; what is raised is raised here, when those have ended."""
-        looked, pool = self.looked, ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify")
+        findings, pool = self.findings, ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="verify")
         try:
             under_way: set[Future[None]] = set()
             for name in names:
@@ -213,13 +213,13 @@ class Verifier:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     for each in done:
                         each.result()
-                    self._progress(len(looked.read), len(looked.needed))
-                    looked.settle()
+                    self._progress(len(findings.read), len(findings.needed))
+                    findings.settle()
             for each in under_way:
                 each.result()
         finally:
             pool.shutdown(cancel_futures=True)
-        self._progress(len(looked.read), len(looked.needed))
+        self._progress(len(findings.read), len(findings.needed))
 
 
 def applications(repository: Repository) -> list[str]:

@@ -13,8 +13,8 @@ from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.engine import verifying
 from chalicelib.engine.budget import Budget
 from chalicelib.engine.engine import Engine
+from chalicelib.engine.findings import Damage
 from chalicelib.engine.flows import FLOWS
-from chalicelib.engine.looked import Damage
 from chalicelib.engine.verify import read_damages, rows_of
 from chalicelib.store import layout
 from chalicelib.store.backends.memory import MemoryBackend

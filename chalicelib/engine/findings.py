@@ -69,7 +69,7 @@ class NoBook:
         """There is nothing to keep."""
 
 
-class Looked:
+class Findings:
     """What is known of one application's vault. Safe to add to from several threads."""
 
     def __init__(self, application: str, book: Book) -> None:
