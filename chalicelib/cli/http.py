@@ -271,7 +271,9 @@ class HttpGateway:
         except urllib3.exceptions.ConnectTimeoutError as error:
             raise self._unreachable("it does not answer", sent=False) from error
         except urllib3.exceptions.SSLError as error:
-            raise self._unreachable(f"its certificate is not trusted ({error})", sent=False, refused=True) from error
+            untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
+            why = "its certificate is not trusted" if untrusted else "it does not speak TLS as https:// has it"
+            raise self._unreachable(f"{why} ({error})", sent=False, refused=True) from error
         except urllib3.exceptions.TimeoutError as error:
             raise self._unreachable(f"no answer within {self._timeout:.0f} s", sent=method != "GET") from error
         except urllib3.exceptions.HTTPError as error:

@@ -77,7 +77,8 @@ def _make(work: Work, plan: Plan) -> str:
         if moved:
             named = ", ".join(sorted(moved)[:10])
             raise Conflict(
-                f"{len(moved)} objects moved between plan and apply ({named}). Nothing was changed; make a new plan.",
+                f"{len(moved)} {'object' if len(moved) == 1 else 'objects'} moved between plan and apply ({named}). "
+                "Nothing was changed; make a new plan.",
                 details={"moved": sorted(moved)[:1000]},
             )
         packed = visitor.finish(reading.rows)

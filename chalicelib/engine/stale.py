@@ -40,7 +40,7 @@ def refuse_if_stale(saved: Plan, now: Plan) -> None:
         return
     changed = [name for name, said in sorted(saved.rests_on.items()) if now.rests_on.get(name) != said]
     document = f" The document's {_listed(changed)} changed since." if changed else ""
-    objects = f"{len(moved)} objects moved ({named(moved, 10)})"
+    objects = f"{len(moved)} {'object' if len(moved) == 1 else 'objects'} moved ({named(moved, 10)})"
     raise Conflict(
         f"The plan is stale: since it was made, {objects}.{document} Make a new plan.",
         details={"moved": [str(key) for key in moved[:1000]], **({"document": changed} if changed else {})},

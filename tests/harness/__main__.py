@@ -90,11 +90,12 @@ def _up(name: str, options: Options) -> None:
             cluster = Cluster(directory, options, owned=False)
             cluster.start()
     state, kubectl = cluster.state, cluster.kubectl_program
+    end = "make cluster-down" if name == "dev" else f"{sys.executable} -m tests.harness down --name {name}"
     print(
         f"The cluster {name!r} is ready (Kubernetes {state.options.version}, started in {state.took['all']:.1f} s).\n"
         f"  export KUBECONFIG={cluster.kubeconfig}\n"
         f"  {kubectl} get nodes,pods -A\n"
-        f"End it with: python -m tests.harness down --name {name}"
+        f"End it with: {end}"
     )
 
 

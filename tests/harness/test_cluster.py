@@ -271,6 +271,8 @@ def test_up_is_idempotent_and_down_leaves_nothing(
         assert main(["up", "--no-node", "--name", name]) == 0
         first = capsys.readouterr().out
         assert "export KUBECONFIG=" in first
+        # A machine may have no `python`: only this one is known to run it.
+        assert f"End it with: {sys.executable} -m tests.harness down --name {name}" in first
         pid = Cluster.load(clusters_root() / name).program("etcd").identity()
         assert main(["up", "--no-node", "--name", name]) == 0
         assert capsys.readouterr().out == first

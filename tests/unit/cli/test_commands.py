@@ -189,6 +189,8 @@ def test_a_name_that_means_two_versions_is_refused(mainstay: Mainstay, service: 
     assert said.code == Exit.NOT_FOUND
     assert OLD in said.err
     assert NEW in said.err
+    # Both are of one application: to say whose it is would not tell them apart.
+    assert "hint: Give the id.\n" in said.err
 
 
 def test_latest_needs_to_know_whose(mainstay: Mainstay, service: FakeService) -> None:

@@ -176,6 +176,14 @@ def test_the_token_comes_from_file_then_variable_then_runner(tmp_path: Path, mon
     assert find_token(here, str(_private(tmp_path / "t", "of-the-option"))) == "of-the-option"
 
 
+def test_a_server_that_speaks_no_tls_is_not_said_to_have_a_bad_certificate(running: RunningService) -> None:
+    asked = HttpGateway(running.url.replace("http:", "https:"), TOKEN, timeout=5, sleep=lambda _seconds: None)
+    with pytest.raises(Failure, match="does not speak TLS") as refused:
+        asked.applications()
+    assert refused.value.exit_code == Exit.UNREACHABLE
+    assert "certificate" not in refused.value.message
+
+
 @pytest.mark.parametrize(
     "url", ["https://mainstay.example.com", "http://10.0.0.1:8700", "http://127.evil.example.com"]
 )
