@@ -32,6 +32,8 @@ class Scope(Stored):
         if self.modes is not None and arguments.get("mode") not in self.modes:
             said = arguments.get("mode") or "the document's, which can change"
             return f"it is for the mode {' or '.join(self.modes)} (say so in `options.mode`), and not for {said}"
+        if self.modes is not None and "exact" not in self.modes and arguments.get("consent"):
+            return "it is for modes that delete nothing, and `consent` lets objects be lost"
         led = next((name for name in _ELSEWHERE if arguments.get(name)), None)
         if led is not None and not self.elsewhere:
             return f"it restores only to where the application is (`{led}`)"

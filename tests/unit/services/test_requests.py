@@ -382,9 +382,21 @@ def test_a_key_for_a_mode_needs_requests_that_say_it(built: House, options: dict
     assert put(built, asked(built, key, options={"mode": "missing"}))["accepted"] is True
 
 
+@pytest.mark.usefixtures("shop")
+def test_a_key_for_modes_that_delete_nothing_consents_to_no_loss(built: House) -> None:
+    options = {"mode": "merge", "consent": ["PersistentVolumeClaim"]}
+    assert "`consent`" in outside(built, made(built, modes=["merge", "missing"]), options=options)
+    assert put(built, asked(built, made(built, modes=["merge", "exact"]), options=options))["accepted"] is True
+
+
 @pytest.mark.parametrize(
     ("wanted", "accepted"),
-    [({"mode": "merge"}, True), ({"mode": "exact"}, False), ({"mode": "merge", "namespace": "payments"}, False)],
+    [
+        ({"mode": "merge"}, True),
+        ({"mode": "exact"}, False),
+        ({"mode": "merge", "namespace": "payments"}, False),
+        ({"mode": "merge", "consent": ["PersistentVolumeClaim"]}, False),
+    ],
 )
 def test_a_saved_plan_is_held_against_the_scope_by_what_it_shows(
     built: House, shop: str, wanted: dict[str, Any], *, accepted: bool
