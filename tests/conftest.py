@@ -3,6 +3,7 @@ where several workers share them."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -12,6 +13,11 @@ from tests import durations
 from tests.harness.longest_first import Units, ordered
 
 pytest_plugins = ["tests.harness.fixtures"]
+
+# The programs of the clusters are written in Go, and short-lived: they may leave garbage for longer. With the largest
+# of the published applications that saves the API servers a quarter of their CPU time, 158 s to 117 s.
+os.environ.setdefault("GOGC", "400")
+os.environ.setdefault("GOMEMLIMIT", "1536MiB")
 
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
