@@ -21,13 +21,15 @@ def needed(repository: Repository, application: str) -> Mapping[str, Sequence[Op
     return found
 
 
-def leads_to(repository: Repository, cluster: str) -> Operation | None:
-    """An unended operation, of any application, that works on a cluster although its application is not on it: it
-    would find no way back."""
-    for application in repository.applications.ids():
-        for operation in _in_line(repository, application):
+def at_work(repository: Repository, cluster: str) -> Operation | None:
+    """An unended operation, of any application that lives, that works on a cluster: it would not find its way back
+    there."""
+    for identifier in repository.applications.ids():
+        for operation in _in_line(repository, identifier):
             with contextlib.suppress(NotFound, Damaged):
-                if destination_of(repository, operation).cluster == cluster:
+                there = destination_of(repository, operation).cluster
+                application = repository.applications.get(identifier)
+                if (there or application.cluster) == cluster and application.status != "deleted":
                     return operation
     return None
 

@@ -129,8 +129,6 @@ class RegisteredClusters:
     def delete(self, asker: Asker, cluster: str) -> Gone:
         """Forget a cluster and its credentials; `Conflict` while applications are on it, or something is restored
         to it."""
-        from chalicelib.engine.needed import leads_to  # not needed by what only answers
-
         record = self.find(asker, cluster)
         users = []
         for identifier in self._repository.applications.ids():
@@ -142,11 +140,7 @@ class RegisteredClusters:
         if users:
             named = ", ".join(sorted(users)[:5])
             raise Conflict(f"Applications are on cluster {record.name} ({named}): delete them first.")
-        if (operation := leads_to(self._repository, record.id)) is not None:
-            raise Conflict(
-                f"{operation.id}, which is {operation.state}, works on cluster {record.name}: wait for its end, or "
-                "cancel it first."
-            )
+        self._registration.refuse_at_work(record)
         self._repository.clusters.delete(record.id)
         self._repository.names.free(naming.CLUSTERS, record.name, record.id)
         return Gone(id=record.id)

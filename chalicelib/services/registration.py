@@ -107,6 +107,8 @@ class Registration:
         record = record.model_copy(update={**self._said(record, settings), "updated_at": now})
         tried, secret = self._tried(record, settings)
         record = self._recognise(known, record.model_copy(update=tried), settings)
+        if known is not None and known.uid and record.uid != known.uid:
+            self.refuse_at_work(known)
         if secret is not None:
             self._repository.clusters.set_credentials(record.id, secret.encode())
         if known is None:
@@ -117,6 +119,18 @@ class Registration:
         if settings.eks is not None and secret is None:
             self._repository.clusters.forget_credentials(record.id)
         return stored
+
+    def refuse_at_work(self, record: ClusterRecord) -> None:
+        """`Conflict` while an operation works on a cluster: in its next turn it would go on on another one, or
+        nowhere."""
+        from chalicelib.engine.needed import at_work  # not needed by what only answers
+
+        operation = at_work(self._repository, record.id)
+        if operation is not None:
+            raise Conflict(
+                f"{operation.id}, which is {operation.state}, works on cluster {record.name}: wait for its end, or "
+                "cancel it first."
+            )
 
     def _said(self, record: ClusterRecord, settings: ClusterSettings) -> Mapping[str, Any]:
         changes: dict[str, Any] = {}

@@ -343,6 +343,10 @@ def test_nothing_is_kept_or_changed_on_a_cluster_that_is_not_the_registered_one(
         ended = scene.run(kind, **({"version": version} if kind == "plan" else {}))
         assert ended.state is State.FAILED
     services = RegisteredClusters(scene.repository, Clusters(scene.repository, str(scene.cluster.kubeconfig)))
+    waiting = scene.start("backup")
+    with pytest.raises(Conflict, match=f"{waiting.id}, which is queued, works on cluster {record.name}"):
+        services.configure(ADMINISTRATOR, ClusterSettings(name=record.name, moved=True))
+    scene.engine.tick()
     services.configure(ADMINISTRATOR, ClusterSettings(name=record.name, moved=True))
     assert scene.restore(version).state is State.SUCCEEDED
     assert scene.get("ConfigMap/settings")["data"] == {"colour": "blue"}
