@@ -65,8 +65,8 @@ def find_version(gateway: Gateway, text: str, application: Json | None = None, *
     if len(matches) == 1:
         return dict(matches[0])
     if matches:
-        whose = {version.get("application") for version in matches}
-        raise _several(text, matches, whose_is_known=application is not None or len(whose) == 1)
+        owners = {version.get("application") for version in matches}
+        raise _several(text, matches, whose_is_known=application is not None or len(owners) == 1)
     whom = f" of {application['name']}" if application is not None else ""
     raise Failure.not_found(
         f"There is no version {text!r}{whom}.",
