@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,13 +16,6 @@ from chalicelib.cluster.writing import Objects
 from chalicelib.domain.errors import DeadlineExceeded
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture
-def client(control_plane) -> Iterator[Client]:
-    made = Client(load_kubeconfig(control_plane.kubeconfig))
-    yield made
-    made.close()
 
 
 def definition(group: str) -> dict:
@@ -136,7 +128,7 @@ def test_a_server_that_is_not_there_is_told_within_the_time(control_plane) -> No
 
 
 def test_a_deletion_that_a_finalizer_holds_back_names_it(client: Client, control_namespace: str) -> None:
-    objects, maps = Objects(client), discover(client).by_kind("ConfigMap")
+    objects, maps = Objects(client), discover(client).resource_for("", "ConfigMap")
     metadata = {"namespace": control_namespace, "name": "kept", "finalizers": ["shop.example.com/keep"]}
     made = objects.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
     objects.delete(maps, control_namespace, "kept", uid=made["metadata"]["uid"])
@@ -147,7 +139,7 @@ def test_a_deletion_that_a_finalizer_holds_back_names_it(client: Client, control
 
 
 def test_another_object_of_the_same_name_counts_as_gone(client: Client, control_namespace: str) -> None:
-    objects, maps = Objects(client), discover(client).by_kind("ConfigMap")
+    objects, maps = Objects(client), discover(client).resource_for("", "ConfigMap")
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": control_namespace, "name": "same"}}
     first = objects.create(body)["metadata"]["uid"]
     objects.delete(maps, control_namespace, "same", uid=first)
@@ -164,7 +156,7 @@ def test_a_namespace_that_cannot_go_names_what_it_holds(client: Client, control_
     space = objects.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     metadata = {"namespace": name, "name": "kept", "finalizers": ["shop.example.com/keep"]}
     objects.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
-    objects.delete(kinds.by_kind("Namespace"), "", name, uid=space["metadata"]["uid"])
+    objects.delete(kinds.resource_for("", "Namespace"), "", name, uid=space["metadata"]["uid"])
     # Its controller says what is left once it has tried to delete it: on a busy machine that takes its time.
     path = f"/api/v1/namespaces/{name}"
 
@@ -178,5 +170,5 @@ def test_a_namespace_that_cannot_go_names_what_it_holds(client: Client, control_
         until_namespace_gone(client, name, timeout=0.5)
     assert "configmaps. has 1 resource instances" in raised.value.message
     assert "shop.example.com/keep in 1 resource instances" in raised.value.message
-    objects.patch(kinds.by_kind("ConfigMap"), name, "kept", {"metadata": {"finalizers": None}})
+    objects.patch(kinds.resource_for("", "ConfigMap"), name, "kept", {"metadata": {"finalizers": None}})
     until_namespace_gone(client, name, timeout=30)

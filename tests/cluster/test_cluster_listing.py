@@ -22,13 +22,6 @@ from tests.harness.cluster import Cluster, Options
 pytestmark = pytest.mark.cluster
 
 
-@pytest.fixture
-def client(control_plane) -> Iterator[Client]:
-    made = Client(load_kubeconfig(control_plane.kubeconfig))
-    yield made
-    made.close()
-
-
 @pytest.fixture(scope="module")
 def own() -> Iterator[Cluster]:
     """A control plane that nobody else minds losing."""
@@ -66,7 +59,7 @@ def definition(group: str) -> dict:
 def test_pages_hold_each_object_once_in_order_of_name(control_plane, client: Client) -> None:
     with control_plane.namespace("list") as namespace:
         made = fill(client, namespace, 25)
-        maps = discover(client).by_kind("configmaps")
+        maps = discover(client).resource_for("", "ConfigMap")
         found = [page for page in pages(client, maps, namespace, limit=7) if isinstance(page, Page)]
         assert len(found) > 3
         assert [name for name in names(found) if name.startswith("m")] == made
@@ -91,7 +84,7 @@ def test_a_kind_one_may_not_list_is_told_and_the_others_are_read(control_plane, 
         control_plane.apply(role | metadata, binding | metadata)
         partial = Client(load_kubeconfig(control_plane.identity("partial")))
         kinds = discover(partial)
-        wanted = [Listing(kinds.by_kind(name), namespace) for name in ("configmaps", "secrets", "services")]
+        wanted = [Listing(kinds.resource_for("", kind), namespace) for kind in ("ConfigMap", "Secret", "Service")]
         held: dict[str, list[Page]] = {}
         errors: dict[str, object] = {}
         for listing, event in each_parallel(partial, wanted):
@@ -120,16 +113,16 @@ def test_a_kind_that_vanishes_while_it_is_listed_is_told(control_plane, client: 
             metadata = {"namespace": namespace, "name": f"w{number}"}
             objects.create({"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": metadata})
         kinds = refresh(client)
-        widgets = kinds.by_kind(f"Widget.{group}")
+        widgets = kinds.resource_for(group, "Widget")
         listed = pages(client, widgets, namespace, limit=2)
         assert names([next(listed)]) == ["w0", "w1"]
-        crds = kinds.by_kind("CustomResourceDefinition")
+        crds = kinds.resource_for("apiextensions.k8s.io", "CustomResourceDefinition")
         objects.delete(crds, "", f"widgets.{group}", uid=made["metadata"]["uid"])
         control_plane.kubectl("wait", "--for=delete", f"crd/widgets.{group}", "--timeout=30s")
         with pytest.raises(ClusterRefused, match="no longer served") as raised:
             list(listed)
         assert vanished(raised.value)
-        assert refresh(client).by_kind(f"Widget.{group}") is None
+        assert refresh(client).resource_for(group, "Widget") is None
 
 
 def compact(cluster: Cluster, revision: int) -> None:
@@ -144,7 +137,7 @@ def test_a_list_whose_moment_the_server_forgot_is_complete_all_the_same(own: Clu
     client = Client(load_kubeconfig(own.kubeconfig))
     with own.namespace("list") as namespace:
         fill(client, namespace, 9)
-        maps = discover(client).by_kind("configmaps")
+        maps = discover(client).resource_for("", "ConfigMap")
         listed = pages(client, maps, namespace, limit=3)
         first = next(listed)
         assert isinstance(first, Page)
@@ -172,7 +165,7 @@ def test_an_api_server_that_is_killed_and_comes_back_is_waited_for(own: Cluster)
     client = Client(load_kubeconfig(own.kubeconfig))
     with own.namespace("list") as namespace:
         made = fill(client, namespace, 12)
-        maps = discover(client).by_kind("configmaps")
+        maps = discover(client).resource_for("", "ConfigMap")
         listed = pages(client, maps, namespace, limit=2)
         found = list(itertools.islice(listed, 2))
         own.kill_apiserver()
@@ -194,7 +187,7 @@ def test_an_identity_without_all_rights_sees_no_false_refusal_after_a_restart(ow
         made = fill(admin, namespace, 3)
         own.kubectl("create", "rolebinding", "viewer", "--clusterrole=view", "--user=viewer", "-n", namespace)
         viewer = Client(load_kubeconfig(own.identity("viewer")))
-        maps = discover(viewer).by_kind("configmaps")
+        maps = discover(viewer).resource_for("", "ConfigMap")
         own.kill_apiserver()
         back = threading.Timer(0.2, own.restart_apiserver)
         back.start()

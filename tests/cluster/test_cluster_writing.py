@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from chalicelib.cluster.client import Client, outcome_unknown
@@ -13,13 +11,6 @@ from chalicelib.cluster.writing import Objects
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, LeaseLost
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture
-def client(control_plane) -> Iterator[Client]:
-    made = Client(load_kubeconfig(control_plane.kubeconfig))
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -37,7 +28,7 @@ def config_map(namespace: str, name: str = "web", **data: str) -> dict:
 
 
 def test_an_object_is_made_read_replaced_patched_and_deleted(client, kinds, control_namespace) -> None:
-    objects, maps = Objects(client), kinds.by_kind("ConfigMap")
+    objects, maps = Objects(client), kinds.resource_for("", "ConfigMap")
     made = objects.create(config_map(control_namespace))
     assert made["metadata"]["managedFields"][0]["manager"] == "mainstay"
     assert objects.get(maps, control_namespace, "web") == made
@@ -57,7 +48,7 @@ def test_a_dry_run_changes_nothing_and_asks_no_guard(client, kinds, control_name
     def before_write() -> None:
         raise LeaseLost("must not be asked")
 
-    objects, maps = Objects(client.guarded(before_write)), kinds.by_kind("ConfigMap")
+    objects, maps = Objects(client.guarded(before_write)), kinds.resource_for("", "ConfigMap")
     assert objects.create(config_map(control_namespace), dry_run=True)["data"] == {"a": "1"}
     assert objects.get(maps, control_namespace, "web") is None
     with pytest.raises(LeaseLost):
@@ -66,7 +57,7 @@ def test_a_dry_run_changes_nothing_and_asks_no_guard(client, kinds, control_name
 
 
 def test_an_object_that_moved_meanwhile_is_not_overwritten(client, kinds, control_namespace) -> None:
-    objects, maps = Objects(client), kinds.by_kind("ConfigMap")
+    objects, maps = Objects(client), kinds.resource_for("", "ConfigMap")
     seen = objects.create(config_map(control_namespace))
     objects.patch(maps, control_namespace, "web", {"data": {"a": "mine"}})
     with pytest.raises(ClusterRefused) as raised:
@@ -76,7 +67,7 @@ def test_an_object_that_moved_meanwhile_is_not_overwritten(client, kinds, contro
 
 
 def test_only_the_very_object_that_was_meant_is_deleted(client, kinds, control_namespace) -> None:
-    objects, maps = Objects(client), kinds.by_kind("ConfigMap")
+    objects, maps = Objects(client), kinds.resource_for("", "ConfigMap")
     first = objects.create(config_map(control_namespace))["metadata"]
     objects.delete(maps, control_namespace, "web", uid=first["uid"])
     second = objects.create(config_map(control_namespace))["metadata"]
@@ -92,7 +83,7 @@ def test_only_the_very_object_that_was_meant_is_deleted(client, kinds, control_n
 
 
 def test_deleting_what_is_gone_is_no_error(client, kinds, control_namespace) -> None:
-    assert not Objects(client).delete(kinds.by_kind("ConfigMap"), control_namespace, "web", uid="none")
+    assert not Objects(client).delete(kinds.resource_for("", "ConfigMap"), control_namespace, "web", uid="none")
 
 
 def test_a_body_of_an_older_version_goes_where_it_belongs(client, kinds, control_namespace) -> None:
@@ -103,7 +94,8 @@ def test_a_body_of_an_older_version_goes_where_it_belongs(client, kinds, control
         "spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "web", "apiVersion": "apps/v1"}},
     }
     assert Objects(client).create(scaler)["apiVersion"] == "autoscaling/v1"
-    assert Objects(client).get(kinds.by_kind("hpa"), control_namespace, "web")["apiVersion"] == "autoscaling/v2"
+    scalers = kinds.resource_for("autoscaling", "HorizontalPodAutoscaler")
+    assert Objects(client).get(scalers, control_namespace, "web")["apiVersion"] == "autoscaling/v2"
 
 
 def test_a_kind_that_is_not_served_is_said_to_be_so(client, control_namespace) -> None:
@@ -145,7 +137,7 @@ def test_what_the_server_says_of_a_bad_secret_is_not_repeated(client, kinds, con
     def write() -> dict:
         if by == "replace":
             return objects.replace(bad)
-        return objects.patch(kinds.by_kind("Secret"), control_namespace, "db", bad, "apply", force=True)
+        return objects.patch(kinds.resource_for("", "Secret"), control_namespace, "db", bad, "apply", force=True)
 
     with pytest.raises(ClusterRefused) as raised:
         write()
@@ -164,7 +156,7 @@ def test_a_write_whose_answer_was_lost_is_done_once_and_settled_by_reading(api_h
         objects.create(config_map(control_namespace))
     assert outcome_unknown(raised.value)
     assert rule.hits == 1
-    assert objects.get(discover(client).by_kind("ConfigMap"), control_namespace, "web")["data"] == {"a": "1"}
+    assert objects.get(discover(client).resource_for("", "ConfigMap"), control_namespace, "web")["data"] == {"a": "1"}
     client.close()
 
 
@@ -177,7 +169,7 @@ def test_a_write_that_never_arrived_is_not_repeated_either(api_http_proxy, contr
         objects.create(config_map(control_namespace))
     assert outcome_unknown(raised.value)
     assert rule.hits == 1
-    assert objects.get(discover(client).by_kind("ConfigMap"), control_namespace, "web") is None
+    assert objects.get(discover(client).resource_for("", "ConfigMap"), control_namespace, "web") is None
     client.close()
 
 
@@ -187,6 +179,6 @@ def test_a_read_whose_answer_breaks_off_is_repeated(api_http_proxy, control_name
     objects = Objects(client)
     made = objects.create(config_map(control_namespace, a="x" * 5000))
     rule = proxy.cut("GET", r"/configmaps/web", after=100)
-    assert objects.get(discover(client).by_kind("ConfigMap"), control_namespace, "web") == made
+    assert objects.get(discover(client).resource_for("", "ConfigMap"), control_namespace, "web") == made
     assert rule.hits == 1
     client.close()

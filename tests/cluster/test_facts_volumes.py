@@ -12,6 +12,7 @@ from chalicelib.domain.operation import State
 from chalicelib.engine import deleting
 from tests.harness.access import Access
 from tests.harness.processes import wait_until
+from tests.support.manifests import CLAIM
 from tests.support.scene import Scene, open_scene
 
 pytestmark = pytest.mark.cluster
@@ -27,13 +28,6 @@ spec:
   persistentVolumeReclaimPolicy: POLICY
   storageClassName: NS-none
   hostPath: {path: /nowhere}
-"""
-CLAIM = """
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: data}
-spec: {accessModes: [ReadWriteOnce], storageClassName: NS-none, volumeName: NS-data,
-  resources: {requests: {storage: 1Mi}}}
 """
 PROVISIONED = "pv.kubernetes.io/provisioned-by"
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from chalicelib.cluster.client import Client
-from chalicelib.cluster.connection import load_kubeconfig
 from chalicelib.cluster.discovery import discover
 from chalicelib.cluster.listing import items, vanished
 from chalicelib.domain.document import Scope
@@ -19,13 +17,6 @@ from chalicelib.planning.ownership_roots import controller_of
 from chalicelib.planning.selection import ListRequest, Selection
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture
-def client(control_plane) -> Iterator[Client]:
-    made = Client(load_kubeconfig(control_plane.kubeconfig))
-    yield made
-    made.close()
 
 
 def _listed(client: Client, request: ListRequest) -> list[Body]:

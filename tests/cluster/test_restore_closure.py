@@ -13,6 +13,7 @@ from chalicelib.domain.plan import Verb
 from chalicelib.engine.engine import Engine
 from tests.harness.access import Access
 from tests.harness.processes import wait_until
+from tests.support.manifests import CLAIM, HOOK, TOYS, VOLUME
 from tests.support.rights import limited
 from tests.support.scene import Scene, managers, open_scene
 
@@ -83,24 +84,13 @@ kind: ClusterRoleBinding
 metadata: {name: NS-group}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: "system:serviceaccounts:NS"}]
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: NS-hook}
-webhooks:
-  - name: hook.scene.test
-    clientConfig: {service: {namespace: NS, name: hook, path: /}}
-    rules: [{apiGroups: [scene.test], apiVersions: [v1], resources: [nothing], operations: [CREATE]}]
-    sideEffects: None
-    failurePolicy: Ignore
-    admissionReviewVersions: [v1]
 """
 
 
 @pytest.fixture
 def scene(control_plane: Access) -> Iterator[Scene]:
     """An application that uses classes, roles and a webhook outside of its namespace."""
-    with open_scene(control_plane, state=REFERENCES) as opened, elsewhere(opened, ELSEWHERE):
+    with open_scene(control_plane, state=REFERENCES) as opened, elsewhere(opened, f"{ELSEWHERE}---{HOOK}"):
         opened.make(APP)
         yield opened
 
@@ -222,28 +212,16 @@ def test_without_closure_nothing_is_pulled_in(scene: Scene) -> None:
 
 # ── kinds, volumes, other namespaces ────────────────────────────────────────────────────────────────────────
 
-DEFINITION = """
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: toys.NS.scene.test}
-spec:
-  group: NS.scene.test
-  scope: Namespaced
-  names: {plural: toys, singular: toy, kind: Toy}
-  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object,
-    x-kubernetes-preserve-unknown-fields: true}}}]
-"""
-
 
 def test_a_definition_that_was_pulled_in_comes_back_before_its_objects_with_its_field_owners(
     control_plane: Access,
 ) -> None:
-    with open_scene(control_plane, state=REFERENCES) as scene, elsewhere(scene, DEFINITION):
+    with open_scene(control_plane, state=REFERENCES) as scene, elsewhere(scene, TOYS):
         definition, group = (
             f"CustomResourceDefinition/toys.{scene.namespace}.scene.test",
             f"{scene.namespace}.scene.test",
         )
-        scene.apply(DEFINITION, "deployer", force=True)
+        scene.apply(TOYS, "deployer", force=True)
         wait_until(lambda: scene.api.exists(f"/apis/{group}/v1"), seconds=30, what="the kind to be served")
         scene.make("{apiVersion: NS.scene.test/v1, kind: Toy, metadata: {name: bear}, spec: {eyes: 2}}")
         version, owners = scene.backup(), managers(scene.get(definition))
@@ -257,26 +235,6 @@ def test_a_definition_that_was_pulled_in_comes_back_before_its_objects_with_its_
         assert managers(scene.get(definition)) == owners
         scene.undo_well(done)
         assert not scene.api.exists(scene.find(definition))
-
-
-VOLUME = """
-apiVersion: v1
-kind: PersistentVolume
-metadata: {name: NS-data}
-spec:
-  accessModes: [ReadWriteOnce]
-  capacity: {storage: 1Mi}
-  persistentVolumeReclaimPolicy: Retain
-  storageClassName: NS-none
-  hostPath: {path: /nowhere}
-"""
-CLAIM = """
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: data}
-spec: {accessModes: [ReadWriteOnce], storageClassName: NS-none, volumeName: NS-data,
-  resources: {requests: {storage: 1Mi}}}
-"""
 
 
 def test_the_volume_of_a_claim_comes_back_and_is_bound_again(control_plane: Access) -> None:

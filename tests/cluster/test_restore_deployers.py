@@ -13,6 +13,7 @@ import pytest
 
 from tests.harness.access import Access
 from tests.harness.errors import ApiError
+from tests.support.manifests import HOOK
 from tests.support.scene import Kinds, Scene, open_scene
 
 pytestmark = pytest.mark.cluster
@@ -94,18 +95,6 @@ apiVersion: helm.cattle.io/v1
 kind: HelmChart
 metadata: {name: db, finalizers: [wrangler.cattle.io/on-helm-chart-remove]}
 spec: {chart: db, repo: "https://charts.example", targetNamespace: NS, valuesContent: "where: NS"}
-"""
-HOOK = """
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: NS-hook}
-webhooks:
-- name: hook.scene.test
-  clientConfig: {service: {namespace: NS, name: hook, path: /}}
-  rules: [{apiGroups: [scene.test], apiVersions: [v1], resources: [nothing], operations: [CREATE]}]
-  sideEffects: None
-  failurePolicy: Ignore
-  admissionReviewVersions: [v1]
 """
 STATE = "objects: [{namespaces: [NS]}, {kinds: [ValidatingWebhookConfiguration], names: [NS-hook]}]"
 HOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"

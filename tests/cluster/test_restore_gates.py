@@ -11,6 +11,7 @@ import pytest
 from chalicelib.domain.operation import State
 from tests.harness.access import Access
 from tests.harness.processes import wait_until
+from tests.support.manifests import TOYS
 from tests.support.pods import SaysReady
 from tests.support.scene import Scene, open_scene
 
@@ -50,17 +51,6 @@ kind: RoleBinding
 metadata: {{name: operator}}
 roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator}}
 subjects: [{{kind: ServiceAccount, name: operator, namespace: NS}}]
-"""
-DEFINITION = """
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: toys.NS.scene.test}
-spec:
-  group: NS.scene.test
-  scope: Namespaced
-  names: {plural: toys, singular: toy, kind: Toy}
-  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object,
-    x-kubernetes-preserve-unknown-fields: true}}}]
 """
 
 
@@ -147,7 +137,7 @@ def test_a_rule_orders_without_waiting_for_what_was_not_ready_then(control_plane
 def operated(control_plane: Access) -> Iterator[Scene]:
     """A custom object whose operator is in the application, and ready."""
     with open_scene(control_plane, restore="{health: {timeout: 30s}}") as scene:
-        scene.make(DEFINITION)
+        scene.make(TOYS)
         group = f"{scene.namespace}.scene.test"
         wait_until(lambda: scene.api.exists(f"/apis/{group}/v1"), seconds=30, what="the kind to be served")
         try:
