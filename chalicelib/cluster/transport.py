@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 #: Seconds to wait for TCP and TLS.
 CONNECT_SECONDS = 5.0
 
+#: Bytes of one answer, uncompressed: more than any page or document of an API server has. Clusters share a worker,
+#: and one that was taken over must not end it for the others.
+MOST_ANSWER = 512 * 1024 * 1024
+
 _CHUNK = 256 * 1024
 
 
@@ -79,6 +83,10 @@ class TransportFailure(Exception):
         self.reason = reason
         self.sent = sent
         self.lasting = lasting
+
+
+class _TooLarge(Exception):  # it never leaves this module
+    """The answer does not end where any would."""
 
 
 class Transport:
@@ -149,7 +157,7 @@ class Transport:
                 preload_content=False,
             )
             data = _read(answer, end)
-        except (urllib3.exceptions.HTTPError, OSError, http.client.HTTPException) as error:
+        except (urllib3.exceptions.HTTPError, OSError, http.client.HTTPException, _TooLarge) as error:
             if answer is not None:
                 answer.close()
             raise _failure(error, timeout) from error
@@ -216,12 +224,16 @@ def _bare(proxy: str) -> str:
 def _read(answer: urllib3.BaseHTTPResponse, end: float) -> bytes:
     """The whole body. The time limit of the socket starts anew with each read, so the clock is asked between."""
     pieces: list[bytes] = []
+    size = 0
     while True:
         piece = answer.read1(_CHUNK)
         if not piece:
             answer.release_conn()
             return b"".join(pieces)
         pieces.append(piece)
+        size += len(piece)
+        if size > MOST_ANSWER:
+            raise _TooLarge
         if now() > end:
             raise TimeoutError("the answer did not end in time")
 
@@ -247,6 +259,9 @@ def _failure(error: Exception, timeout: float) -> TransportFailure:
     """What an exception of urllib3 or the socket means, in words without addresses of objects in memory."""
     import urllib3
 
+    if isinstance(error, _TooLarge):
+        reason = f"the answer has more than {MOST_ANSWER // 1024 // 1024} MiB"
+        return TransportFailure(reason, sent=True, lasting=True)
     cause = _root(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         reason = f"its certificate is not accepted ({cause.verify_message or cause})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
@@ -9,6 +10,7 @@ import time
 
 import pytest
 
+from chalicelib.cluster import transport
 from chalicelib.cluster.client import Client, now, outcome_unknown
 from chalicelib.cluster.credentials import Connection, TokenFile
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, LeaseLost
@@ -227,6 +229,19 @@ def test_an_answer_cut_between_two_chunks_is_asked_for_again(server: ScriptedSer
 def test_a_chunked_answer_arrives_whole(server: ScriptedServer, client: Client) -> None:
     server.replies = [Reply(200, {"a": "b" * 100_000}, chunked=True)]
     assert client.get_json(PATH) == {"a": "b" * 100_000}
+
+
+def test_an_answer_that_would_fill_the_memory_is_given_up(
+    server: ScriptedServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "MOST_ANSWER", 2 * 1024 * 1024)
+    whole = json.dumps({"data": "x" * 1024 * 1024}).encode()
+    server.replies = [Reply(body=gzip.compress(whole), headers={"Content-Encoding": "gzip"})]
+    assert len(client.get_json(PATH)["data"]) == 1024 * 1024
+    server.otherwise = lambda _asked: Reply(body=gzip.compress(whole * 8), headers={"Content-Encoding": "gzip"})
+    with pytest.raises(ClusterUnreachable, match="the answer has more than 2 MiB"):
+        client.get_json(PATH)
+    assert len(server.asked) == 2  # it would be the same again
 
 
 def test_the_server_is_told_when_the_client_gives_up_on_a_write(server: ScriptedServer, client: Client) -> None:
