@@ -94,8 +94,11 @@ class Screen:
             self.err.print(Text(text, style=style))
 
     def hint(self, text: str) -> None:
-        """What one may want to do next."""
-        self.say(text, "dim")
+        """What one may want to do next. Never broken into lines: who copies half a command runs half a command."""
+        if self.chatty:
+            from rich.text import Text
+
+            self.err.print(Text(text, style="dim"), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Something to know, even when programs read the result."""

@@ -18,7 +18,7 @@ def applications_table(items: Sequence[Json], now: datetime) -> Iterator[Rendera
     """By name: id, status, current version."""
     yield table(
         [
-            Column("NAME"),
+            Column("NAME", wraps=True),
             Column("APPLICATION"),
             Column("STATUS"),
             Column("CHANGED", right=True),
@@ -58,7 +58,7 @@ def statuses_table(items: Sequence[tuple[Json, Json]], now: datetime) -> Iterato
     """Every application with its status: state, health, newest version."""
     yield table(
         [
-            Column("APP"),
+            Column("APP", wraps=True),
             Column("STATE"),
             Column("HEALTH"),
             Column("NEWEST VERSION", extra=True),
@@ -119,7 +119,7 @@ def clusters_table(items: Sequence[Json], now: datetime) -> Iterator[RenderableT
     """The clusters that are known."""
     yield table(
         [
-            Column("NAME"),
+            Column("NAME", wraps=True),
             Column("CLUSTER"),
             Column("CREDENTIALS"),
             Column("CHANGED", right=True),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console, RenderableType
 
-from chalicelib.cli.rendering.applications import status_page, statuses_table
+from chalicelib.cli.rendering.applications import applications_table, clusters_table, status_page, statuses_table
 from chalicelib.cli.rendering.marks import Marks
 from chalicelib.cli.rendering.operations import operation_page, operations_table, progress_line, result_table
 from chalicelib.cli.rendering.plans import Page, comparison_lines, consequences, plan_lines
@@ -421,6 +421,21 @@ shop  backing-up  1/2 ready  ver-01kb2222000000000000000002   2h  backup   op-01
     assert "ver-01kb2222000000000000000002   2h  backup" in narrow
     assert "OPERATION" not in narrow
     assert "…" not in narrow + drawn(statuses_table(rows, NOW), width=60)
+
+
+def test_a_long_name_goes_on_below_and_takes_nothing_from_the_columns_beside_it() -> None:
+    name = "a-name-of-sixty-three-letters-which-is-the-most-that-there-may-be"[:63]
+    application = fake.application(name=name)
+    status = {"state": "active", "health": [{"ready": 1, "desired": 1}], "newestVersion": fake.version("ver-1")}
+    cluster = {"name": name, "id": "cl-01m8n0esv89vpj254kkn7h3yy7", "source": "kubeconfig", "context": "admin"}
+    for page, whole in (
+        (drawn(applications_table([application], NOW)), (str(application["id"]), "active", "CHANGED")),
+        (drawn(statuses_table([(application, status)], NOW)), ("active", "1/1 ready", "AGE", "RUNNING")),
+        (drawn(clusters_table([cluster], NOW)), (cluster["id"], "kubeconfig admin", "CHANGED")),
+    ):
+        assert "…" not in page
+        assert all(each in page for each in whole)
+        assert name in "".join(line.split("  ")[0].strip() for line in page.splitlines()[1:])
 
 
 def test_a_narrow_table_cuts_before_it_leaves_out() -> None:

@@ -80,6 +80,11 @@ def test_progress_is_one_line_that_is_written_over(running: RunningService, serv
     assert seen.rstrip().splitlines()[-1].startswith(("See it", "\x1b[2mSee it"))
 
 
+def test_a_command_to_copy_stands_on_one_line_however_narrow_the_terminal(running: RunningService) -> None:
+    seen = _on_a_terminal(["plan", "shop"], _environment(running, NO_COLOR="1"), columns=30)
+    assert f"Apply exactly this: mainstay restore shop --plan {fake.PLAN}" in seen
+
+
 def test_what_the_terminal_cannot_show_is_replaced(running: RunningService) -> None:
     ended = subprocess.run(
         [*COMMAND, "plan", "shop"],
@@ -90,10 +95,10 @@ def test_what_the_terminal_cannot_show_is_replaced(running: RunningService) -> N
     assert ended.stdout.decode("ascii").count("1 -> 3") == 1
 
 
-def _on_a_terminal(args: list[str], environment: dict[str, str]) -> str:
-    """Everything the command writes on a terminal of 100 columns."""
+def _on_a_terminal(args: list[str], environment: dict[str, str], columns: int = 100) -> str:
+    """Everything the command writes on a terminal of so many columns."""
     main, side = pty.openpty()
-    environment = {**environment, "COLUMNS": "100", "LINES": "50"}
+    environment = {**environment, "COLUMNS": str(columns), "LINES": "50"}
     process = subprocess.Popen([*COMMAND, *args], stdin=side, stdout=side, stderr=side, env=environment)
     os.close(side)
     seen = b""
