@@ -10,6 +10,8 @@ Body = dict[str, Any]
 
 #: Group and kind of the objects that namespaces are.
 NAMESPACE = ("", "Namespace")
+#: And of those that define further kinds.
+DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 #: Metadata of one incarnation of an object: no part of what is kept or restored. `generateName` has done its work
 #: once there is a name.

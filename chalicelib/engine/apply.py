@@ -17,7 +17,7 @@ from functools import partial
 
 from chalicelib.cluster import waiting
 from chalicelib.domain.errors import Conflict, MainstayError
-from chalicelib.domain.objects import Body, ObjectKey
+from chalicelib.domain.objects import DEFINITION, Body, ObjectKey
 from chalicelib.domain.plan import Action, LedgerEntry, Verb
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.gates import Gate
@@ -40,8 +40,6 @@ _COUNTING_PAUSE = 1.0
 _ANSWER_LIMIT = 60.0
 #: So many objects are tried one last time together; if none of them is answered, no more are.
 _BRIEF_BATCH = 32
-
-_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
 @dataclass(slots=True)
@@ -311,7 +309,7 @@ def _established(session: ClusterSession, work: Work, wave: list[Numbered], appl
     written = [
         item.action
         for item in wave
-        if (item.action.object.group, item.action.object.kind) == _DEFINITION
+        if (item.action.object.group, item.action.object.kind) == DEFINITION
         and item.action.verb in {Verb.CREATE, Verb.REPLACE}
         and item.number in applied.outcomes
         and applied.outcomes[item.number].mark == "done"

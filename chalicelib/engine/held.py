@@ -17,6 +17,7 @@ from chalicelib.engine.dependents import RowsOnly
 from chalicelib.engine.reading import read
 from chalicelib.engine.volumes import CLAIM, Volumes
 from chalicelib.planning.capture_rules import implied
+from chalicelib.planning.ownership_roots import controller_reference
 from chalicelib.planning.sayings import named
 from chalicelib.planning.selection import Selection
 
@@ -131,21 +132,15 @@ def _uses(pod: Body, name: str) -> bool:
 def _user(session: ClusterSession, pod: Body) -> User:
     metadata = pod["metadata"]
     namespace, uids, workload, owned = metadata["namespace"], {metadata["uid"]}, f"Pod {metadata['name']}", pod
-    while (controller := _controller(owned)) is not None:
-        uids.add(str(controller.get("uid")))
-        workload = f"{controller.get('kind')} {controller.get('name')}"
-        group = str(controller.get("apiVersion") or "").rpartition("/")[0]
-        resource = session.discovery.resource_for(group, str(controller.get("kind")))
-        found = session.objects.get(resource, namespace, str(controller["name"])) if resource else None
-        if found is None or found["metadata"]["uid"] != controller.get("uid"):
+    while (controller := controller_reference(owned)) is not None:
+        uids.add(controller.uid)
+        workload = f"{controller.kind} {controller.name}"
+        resource = session.discovery.resource_for(controller.group, controller.kind)
+        found = session.objects.get(resource, namespace, controller.name) if resource else None
+        if found is None or found["metadata"]["uid"] != controller.uid:
             break
         owned = found
     return User(metadata["name"], workload, frozenset(uids))
-
-
-def _controller(body: Body) -> Body | None:
-    references: list[Body] = body["metadata"].get("ownerReferences") or []
-    return next((reference for reference in references if reference.get("controller")), None)
 
 
 def in_use(users: list[User]) -> str:

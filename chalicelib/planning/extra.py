@@ -5,14 +5,13 @@ And what hangs together with what goes: dependents (see `dependents`), and what 
 
 from __future__ import annotations
 
-from chalicelib.domain.objects import NAMESPACE, ObjectKey
+from chalicelib.domain.objects import DEFINITION, NAMESPACE, ObjectKey
 from chalicelib.domain.plan import Action, Identity, Verb
 from chalicelib.planning import dependents, effects
 from chalicelib.planning.differing import is_implied
 from chalicelib.planning.draft import Draft
 from chalicelib.planning.join import OWNED, LiveRow
 
-_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _CLAIM = ("", "PersistentVolumeClaim")
 _SERVICE = ("", "Service")
 
@@ -73,7 +72,7 @@ def plan_dependents(draft: Draft, attached: dependents.Attached) -> None:
     )
     draft.actions += [_delete(draft, row) for row in extra]
     _spare(draft, {_CLAIM})
-    _spare(draft, {NAMESPACE, _DEFINITION})
+    _spare(draft, {NAMESPACE, DEFINITION})
     extras = {row.key for row in draft.extra}
     touched = extras | {action.object.key for action in draft.actions}
     draft.actions = dependents.attach(draft.actions, found, draft.read_live)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from chalicelib.domain.objects import NAMESPACE, Body, ObjectKey, Resource, key_of
+from chalicelib.domain.objects import DEFINITION, NAMESPACE, Body, ObjectKey, Resource, key_of
 from chalicelib.planning.paths import values
 from chalicelib.planning.pod_specs import POD_SPECS, pod_spec_of
 
@@ -26,7 +26,6 @@ _STORAGE = "storage.k8s.io"
 
 ACCOUNT: _Kind = ("", "ServiceAccount")
 CONFIG_MAP: _Kind = ("", "ConfigMap")
-DEFINITION: _Kind = ("apiextensions.k8s.io", "CustomResourceDefinition")
 SECRET: _Kind = ("", "Secret")
 SERVICE: _Kind = ("", "Service")
 CLUSTER_ROLE: _Kind = (_RBAC, "ClusterRole")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.objects import DEFINITION, ObjectKey
 from chalicelib.domain.plan import Action, Verb
 from chalicelib.planning.draft import Draft
 from chalicelib.planning.sayings import named
@@ -20,15 +20,13 @@ from chalicelib.planning.shared import SHARED
 #: Reason of a skip: its kind has another scope now.
 OTHER_SCOPE = "other-scope"
 
-_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
-
 
 def refuse_other_scopes(draft: Draft) -> Iterator[str]:
     """Leave out what would be made of a kind that has another scope now; a sentence for each of these kinds.
 
     It is known by now what becomes of definitions.
     """
-    definitions = {action.object.name: action for action in draft.actions if action.object.key[:2] == _DEFINITION}
+    definitions = {action.object.name: action for action in draft.actions if action.object.key[:2] == DEFINITION}
     found: defaultdict[str, list[int]] = defaultdict(list)
     for number, action in enumerate(draft.actions):
         key = action.object.key
