@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from chalicelib.cli.exits import Exit, ended, exit_of_operation
 from chalicelib.cli.failure import Failure
 from chalicelib.cli.following import follow
@@ -48,6 +50,9 @@ def _tell(session: Session, operation: Json, application: str) -> None:
             screen.out.print(line)
         for line in _left(session, operation):
             screen.out.print(line)
+    if operation["kind"] in {"restore", "undo"}:
+        for sentence in _listed((operation.get("outcome") or {}).get("warnings"), 20):
+            screen.warn(printable(str(sentence)))
     for hint in _next(operation, application):
         screen.hint(session.named(hint))
 
@@ -96,8 +101,8 @@ def _left(session: Session, operation: Json) -> list[object]:
     return [f"  left as it is, {words}" for words in left_in_words(rows)]
 
 
-def _listed(gaps: object) -> list[Json]:
-    return gaps[:5] if isinstance(gaps, list) else []
+def _listed(things: object, most: int = 5) -> list[Any]:
+    return things[:most] if isinstance(things, list) else []
 
 
 def _next(operation: Json, application: str) -> list[str]:

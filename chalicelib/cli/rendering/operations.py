@@ -201,6 +201,8 @@ def _outcome_rows(operation: Json) -> Iterator[tuple[str, str]]:
         yield "Safety", f"{outcome['safetyVersion']} (the state before)"
     if outcome.get("undone"):
         yield "Undone", "yes: the cluster is as it was before"
+    for sentence in outcome.get("warnings") or ():
+        yield "Warning", printable(str(sentence))
 
 
 def backup_in_words(outcome: Json) -> str:

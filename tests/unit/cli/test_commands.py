@@ -363,6 +363,14 @@ def test_a_restore_says_what_it_left_and_why(mainstay: Mainstay, service: FakeSe
     assert "  left as it is, 1 in use: PersistentVolumeClaim shop/data-1\n" in said.out
 
 
+def test_what_went_less_well_is_told_at_the_end_and_later(mainstay: Mainstay, service: FakeService) -> None:
+    told = "No safety version could be made, so this restore cannot be undone: it is \x1b[2J late."
+    service.operations[RESTORE]["outcome"]["warnings"] = [told]
+    shown = told.replace("\x1b", "\\x1b")
+    assert f"warning: {shown}\n" in mainstay("restore", "shop", "--yes").err
+    assert shown in mainstay("operation", RESTORE).out
+
+
 def test_a_restore_that_changed_nothing_cannot_be_taken_back(mainstay: Mainstay, service: FakeService) -> None:
     service.operations[RESTORE]["outcome"]["counts"] = {"keep": 42}
     said = mainstay("restore", "shop", "--yes")
