@@ -58,6 +58,9 @@ def plan(work: Work) -> Next:
         "counts": planning.plan.counts,
         "version": planning.target.version,
     }
+    if not saved:
+        # Nobody has read them: the outcome has to say them.
+        known["warnings"] = list(dict.fromkeys((*work.checkpoint.get("warnings", ()), *planning.plan.warnings)))
     if planning.plan.empty:
         return Next("verify", known)
     return Next("safety", known)

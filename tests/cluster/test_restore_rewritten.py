@@ -117,6 +117,7 @@ def test_a_field_that_the_server_would_drop_is_told_of_what_was_rewritten(scene:
         web = f"Deployment.apps {scene.namespace}/web"
         said = f"Fields that the cluster does not know, and drops: {web} metadata.label, {web} spec.replica."
         assert dropped(scene, here) == dropped(scene, beside) == [said]
+        assert said in here.operation.outcome["warnings"]  # nobody has read its plan
         assert here.outcomes() == {"Deployment/web": "update"}
         assert scene.get("Deployment/web")["spec"]["minReadySeconds"] == 7
     finally:
