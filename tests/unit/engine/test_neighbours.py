@@ -29,7 +29,9 @@ def test_an_application_that_has_the_namespace_restored_into_is_told(house: Hous
     def told(there: Destination) -> list[str]:
         return list(neighbours(house.repository, own.id, there, there.document(document).spec.state.objects))
 
-    assert told(beside) == ["It is restored into what application other has too (copy): that may change."]
+    assert told(beside) == [
+        "It is restored into what application other has too (the namespace copy): that may change."
+    ]
     assert told(far) == told(HERE) == []
 
 
@@ -47,6 +49,8 @@ def test_of_a_restore_of_a_part_only_what_it_writes_is_told(house: House) -> Non
         return list(neighbours(house.repository, own.id, Destination(names={"a": "copy"}), written_scopes(plan)))
 
     mine, shared = ObjectKey("", "ConfigMap", "copy", "mine"), ObjectKey("", "ConfigMap", "copy", "theirs-1")
-    assert told(mine, shared) == ["It is restored into what application other has too (copy): that may change."]
+    assert told(mine, shared) == [
+        "It is restored into what application other has too (the namespace copy): that may change."
+    ]
     assert told(mine, ObjectKey("apps", "Deployment", "two", "theirs"), ObjectKey("", "Node", "", "theirs")) == []
     assert told(shared, verb=Verb.KEEP) == []
