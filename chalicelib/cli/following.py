@@ -23,8 +23,8 @@ _SPARSE = 15.0
 class Watcher(Protocol):
     """Shows how an operation gets on."""
 
-    def see(self, operation: Json, seconds: float) -> None:
-        """The operation as it is `seconds` after the waiting began."""
+    def see(self, operation: Json, seconds: float, unchanged: float) -> None:
+        """The operation as it is `seconds` after the waiting began, and since how many of them it was just so."""
 
     def lost(self, failure: Failure) -> None:
         """The server does not answer; the waiting goes on."""
@@ -60,15 +60,16 @@ def _wait(
     sleep: Callable[[float], None],
     clock: Callable[[], float],
 ) -> Json:
-    began = answered = clock()
+    began = answered = changed = clock()
     pause = _FIRST_PAUSE
     while not ended(operation):
-        watcher.see(operation, clock() - began)
+        watcher.see(operation, clock() - began, clock() - changed)
         sleep(pause)
         pause = min(pause * 1.3, _LONGEST_PAUSE)
         try:
-            operation = session.gateway.operation(operation["id"])
+            before, operation = operation, session.gateway.operation(operation["id"])
             answered = clock()
+            changed = changed if operation == before else answered
         except Failure as failure:
             if failure.exit_code is not Exit.UNREACHABLE or clock() - answered > _PATIENCE:
                 raise
@@ -99,7 +100,7 @@ def _watcher(screen: Screen) -> Iterator[Watcher]:
 
 
 class _Silent:
-    def see(self, operation: Json, seconds: float) -> None:
+    def see(self, operation: Json, seconds: float, unchanged: float) -> None:
         pass
 
     def lost(self, failure: Failure) -> None:
@@ -113,11 +114,11 @@ class _Live:
         self._screen = screen
         self._update = update
 
-    def see(self, operation: Json, seconds: float) -> None:
+    def see(self, operation: Json, seconds: float, unchanged: float) -> None:
         from chalicelib.cli.rendering.operations import progress_line
 
         # The spinner and a column that must stay free, so that the line never wraps.
-        self._update(progress_line(operation, seconds, width=self._screen.err.width - 4))
+        self._update(progress_line(operation, seconds, width=self._screen.err.width - 4, unchanged=unchanged))
 
     def lost(self, failure: Failure) -> None:  # noqa: ARG002 - who waits needs no details
         self._update("the server does not answer; still trying (Ctrl-C to leave)")
@@ -131,13 +132,13 @@ class _Sparse:
         self._shown: tuple[str, str] | None = None
         self._at = 0.0
 
-    def see(self, operation: Json, seconds: float) -> None:
+    def see(self, operation: Json, seconds: float, unchanged: float) -> None:
         from chalicelib.cli.rendering.operations import progress_line
 
         place = (operation["state"], operation.get("step") or "")
         if place != self._shown or seconds - self._at >= _SPARSE:
             self._shown, self._at = place, seconds
-            self._screen.err.print(progress_line(operation, seconds, width=0))
+            self._screen.err.print(progress_line(operation, seconds, width=0, unchanged=unchanged))
 
     def lost(self, failure: Failure) -> None:
         if self._shown is not None:

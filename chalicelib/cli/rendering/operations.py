@@ -20,8 +20,16 @@ _LEFT = {"skipped", "left"}
 _BAD_OUTCOMES = {"failed", "undo-failed", "not-started"}
 
 
-def progress_line(operation: Json, seconds: float, *, width: int) -> Text:
-    """`restore · apply · 132/420 objects · 12 s · about 20 s left`; cut to `width` (0: whole)."""
+#: How long an operation that runs may say nothing new before that is told, seconds.
+_SAYS_NOTHING = 60.0
+
+
+def progress_line(operation: Json, seconds: float, *, width: int, unchanged: float = 0.0) -> Text:
+    """`restore · apply · 132/420 objects · 12 s · about 20 s left`; cut to `width` (0: whole).
+
+    `unchanged`: for how many seconds it has been just so. A server whose storage is full or away cannot write down
+    what keeps it from going on.
+    """
     parts = [str(operation["kind"])]
     state = operation["state"]
     if state == "queued":
@@ -39,6 +47,8 @@ def progress_line(operation: Json, seconds: float, *, width: int) -> Text:
     if estimate and state == "running" and estimate > seconds:
         left = max(round(estimate - seconds), 1)
         parts.append(f"about {f'{left} s' if left < 60 else duration(left)} left")
+    if state != "queued" and unchanged >= _SAYS_NOTHING:
+        parts.append(f"no news for {duration(unchanged)} (the server's log may say why)")
     line = Text(" · ".join(parts), no_wrap=True)
     if width > 0:
         line.truncate(width, overflow="ellipsis")

@@ -377,6 +377,15 @@ def test_progress_says_when_it_waits_and_when_it_undoes() -> None:
     assert progress_line(undoing, 3, width=0).plain == "restore · undoing what it did · undo · 3.0 s"
 
 
+def test_progress_says_when_there_was_none_for_long() -> None:
+    running = fake.operation(fake.RESTORE, "restore", "running", step="plan")
+    assert progress_line(running, 59, width=0, unchanged=59).plain == "restore · plan · 59 s"
+    told = "restore · plan · 3 min · no news for 2 min (the server's log may say why)"
+    assert progress_line(running, 180, width=0, unchanged=120).plain == told
+    queued = fake.operation(fake.BACKUP, "backup", "queued")
+    assert progress_line(queued, 180, width=0, unchanged=180).plain == "backup · waits in line · 3 min"
+
+
 def test_results_begin_with_what_went_wrong() -> None:
     assert (
         drawn(result_table(fake.FakeService().rows, marks=UNICODE, everything=False))
