@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from chalicelib.domain.document.restore import Rewrite
-from chalicelib.domain.objects import NAMESPACE, ObjectKey
+from chalicelib.domain.objects import DEFINITION, NAMESPACE, ObjectKey
 from chalicelib.domain.plan import Place, Plan, Verb
 from chalicelib.domain.version import KindSummary, Manifest
 from chalicelib.engine.clusters import ClusterSession
@@ -25,7 +25,6 @@ from chalicelib.planning.versions import Served
 from chalicelib.store.repository import Repository
 
 _Kind = tuple[str, str]
-_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _CLASS = ("storage.k8s.io", "StorageClass")
 #: Objects named in one warning.
 _MOST_NAMED = 20
@@ -104,7 +103,7 @@ def _versions(session: ClusterSession, manifest: Manifest) -> _Versions:
 
 def _one_shape(session: ClusterSession, kind: KindSummary) -> bool:
     """Whether the cluster's definition of a kind says that all of its versions have one shape."""
-    resource = session.discovery.resource_for(*_DEFINITION)
+    resource = session.discovery.resource_for(*DEFINITION)
     body = session.objects.get(resource, "", f"{kind.plural}.{kind.group}") if resource is not None else None
     return body is not None and ((body.get("spec") or {}).get("conversion") or {}).get("strategy", "None") == "None"
 

@@ -26,23 +26,13 @@ from chalicelib.domain.version import Gap, Pulled
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.noting import Noted, is_others, placed
-from chalicelib.engine.reading import Reading, Row, Visitor, row_of
+from chalicelib.engine.reading import Reading, Visitor, row_of
+from chalicelib.engine.rows import Row
 from chalicelib.planning import capture_rules
+from chalicelib.planning.accounts import ACCOUNT, EVERY
 from chalicelib.planning.normalise import copy_of
-from chalicelib.planning.references import (
-    ACCOUNT,
-    CLUSTER_ROLE,
-    EVERY,
-    GRANT,
-    LIMITING,
-    NAMING,
-    SERVICE,
-    Reference,
-    aggregates,
-    grants,
-    named_by,
-    references_of,
-)
+from chalicelib.planning.references import CLUSTER_ROLE, SERVICE, Reference, references_of
+from chalicelib.planning.referrers import GRANT, LIMITING, NAMING, aggregates, grants, named_by
 from chalicelib.planning.selection import Selection
 from chalicelib.planning.selectors import selects
 

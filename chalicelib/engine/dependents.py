@@ -9,7 +9,7 @@ from chalicelib.cluster.listing import Listing
 from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.engine.clusters import ClusterSession
-from chalicelib.engine.reading import Row
+from chalicelib.engine.rows import Row
 from chalicelib.engine.volumes import CLAIM
 from chalicelib.planning.join import OWNED, LiveRow
 from chalicelib.planning.normalise import digest, normalise

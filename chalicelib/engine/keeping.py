@@ -27,8 +27,8 @@ from chalicelib.domain.errors import Yielded
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.version import Gap, SegmentRef
 from chalicelib.engine.packing import PackingVisitor, Places
-from chalicelib.engine.reading import Listed, Row
-from chalicelib.engine.rows import Run
+from chalicelib.engine.reading import Listed
+from chalicelib.engine.rows import Row, Run
 from chalicelib.engine.work import Work
 from chalicelib.store.segments import SegmentWriter
 

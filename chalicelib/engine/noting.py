@@ -9,7 +9,8 @@ from typing import Any
 from chalicelib.cluster.listing import Listing
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.engine.reading import Visitor
-from chalicelib.planning.references import SECRET, Reference, account_of, references_of
+from chalicelib.planning.accounts import account_of
+from chalicelib.planning.references import SECRET, Reference, references_of
 from chalicelib.planning.selection import Selection
 
 

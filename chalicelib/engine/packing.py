@@ -16,7 +16,7 @@ from types import TracebackType
 from chalicelib.cluster.listing import Listing
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.version import IndexRow, SegmentRef
-from chalicelib.engine.reading import Row
+from chalicelib.engine.rows import Row
 from chalicelib.planning.normalise import canonical_line
 from chalicelib.store.index import write_index
 from chalicelib.store.packing import Packer

@@ -30,13 +30,15 @@ from chalicelib.engine.gates import with_gates
 from chalicelib.engine.held import Held
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.neighbours import neighbours, written_scopes
-from chalicelib.engine.reading import Row, read
+from chalicelib.engine.reading import read
+from chalicelib.engine.rows import Row
 from chalicelib.engine.stale import rests_on
 from chalicelib.engine.strayed import add_pulled, add_strayed
 from chalicelib.engine.volumes import Volumes
 from chalicelib.engine.wanted import Wanted
 from chalicelib.engine.work import Work
 from chalicelib.language.loader import load
+from chalicelib.planning.accounts import accounts_named
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.context import PlanContext, autoscaled_by
 from chalicelib.planning.destination import HERE, Destination
@@ -44,7 +46,7 @@ from chalicelib.planning.namespaces import home_of
 from chalicelib.planning.normalise import digest, normalise
 from chalicelib.planning.only import Only
 from chalicelib.planning.plan import make_plan
-from chalicelib.planning.references import accounts_named, references_of
+from chalicelib.planning.references import references_of
 from chalicelib.planning.rules import compile_rules
 from chalicelib.planning.selection import Selection
 from chalicelib.planning.shared import Shared

@@ -29,8 +29,6 @@ from chalicelib.planning.normalise import digest, normalise
 from chalicelib.planning.ownership_roots import controller_of, controller_reference
 from chalicelib.planning.selection import ListRequest, Selection
 
-__all__ = ["Listed", "Reading", "Row", "Visitor", "mark", "read", "requests_of"]
-
 #: Threads that list, and pages that may wait for the one that consumes them (about 3 MB each of small objects).
 _WORKERS = 8
 _AHEAD = 4

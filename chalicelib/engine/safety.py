@@ -16,7 +16,8 @@ from chalicelib.domain.version import Note
 from chalicelib.engine.backup import draw_up
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.packing import PackingVisitor
-from chalicelib.engine.reading import Reading, Row
+from chalicelib.engine.reading import Reading
+from chalicelib.engine.rows import Row
 from chalicelib.engine.stale import is_as_planned
 from chalicelib.engine.sweeps import sweep_later
 from chalicelib.engine.work import Work

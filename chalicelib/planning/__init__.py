@@ -12,7 +12,7 @@
     which         selection   a document's scopes, as lists to ask for and a test for what comes back
                   overlap     what two selections have in common
                   only        the objects that a user named
-                  references  what objects refer to, and who refers to them
+                  references, referrers, accounts             what objects refer to; who refers to them from elsewhere
                   capture_rules, ownership_roots              what is never worth keeping; what others make again
     a plan        plan        all of it: two sorted streams in (`join`), a `Plan` out
                   draft       a plan while it is made; its three heaps: missing, differing, extra

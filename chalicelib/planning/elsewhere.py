@@ -18,10 +18,10 @@ from typing import Any
 
 from chalicelib.domain.objects import NAMESPACE, Body, ObjectKey, key_of
 from chalicelib.planning import deployers, deploying, mentions, namespaces, services, suspend
+from chalicelib.planning.accounts import accounts_named
 from chalicelib.planning.destination import Destination
 from chalicelib.planning.mentions import Mention
 from chalicelib.planning.pod_specs import POD_SPECS, pod_spec_of
-from chalicelib.planning.references import accounts_named
 from chalicelib.planning.rewrite import Rewrites
 from chalicelib.planning.sayings import named
 from chalicelib.planning.versions import CannotConvert, convert

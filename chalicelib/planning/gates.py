@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
 from chalicelib.domain.plan import Action, Awaited, Identity, Verb
+from chalicelib.planning.accounts import account_of, accounts_named
 from chalicelib.planning.order import After, Stage, stage_of
-from chalicelib.planning.references import CLUSTER_ROLE, SERVICE, account_of, accounts_named, named_by
+from chalicelib.planning.references import CLUSTER_ROLE, SERVICE
+from chalicelib.planning.referrers import named_by
 
 #: Kinds whose pods can be ready, and that can operate or answer something.
 WORKLOADS: tuple[tuple[str, str], ...] = (("apps", "DaemonSet"), ("apps", "Deployment"), ("apps", "StatefulSet"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
-from chalicelib.domain.objects import NAMESPACE, Body, ObjectKey
+from chalicelib.domain.objects import DEFINITION, NAMESPACE, Body, ObjectKey
 from chalicelib.domain.plan import Action, Identity, Verb
 from chalicelib.domain.version import Gap, IndexRow
 from chalicelib.planning import budgets, effects
@@ -13,7 +13,6 @@ from chalicelib.planning.draft import Draft
 from chalicelib.planning.join import LiveRow
 from chalicelib.planning.shared import NOWHERE, REACHES
 
-_DEFINITION = ("apiextensions.k8s.io", "CustomResourceDefinition")
 _VOLUME = ("", "PersistentVolume")
 _CLAIM = ("", "PersistentVolumeClaim")
 _SERVICE = ("", "Service")
@@ -24,7 +23,7 @@ _JOB = ("batch", "Job")
 def plan_missing(draft: Draft) -> None:
     """Creates, but for what could not be looked for, cannot be made here, or would come back empty."""
     arriving = {
-        row.key.name.partition(".")[2] for row, _ in draft.missing if (row.key.group, row.key.kind) == _DEFINITION
+        row.key.name.partition(".")[2] for row, _ in draft.missing if (row.key.group, row.key.kind) == DEFINITION
     }
     seen = draft.wanted(_worth_a_look(draft))
     volumes = {key.name for key, body in seen.items() if key[:2] == _VOLUME and not _volume_went(body)}

@@ -1,7 +1,4 @@
-"""What objects refer to: a table of kinds and paths, read both ways.
-
-    references_of(object)   what it names: classes, roles, accounts, configuration, volumes, its kind's definition
-    named_by(object)        whom an object elsewhere names: a binding its accounts, a webhook the Service behind it
+"""What objects refer to: a table of kinds and paths. (Who refers to an application from elsewhere is `referrers`.)
 
 Only references that are certain: a name in a field that can mean nothing else. A namespace that is not written is the
 object's own; for a kind that is not in namespaces it means nothing, and whoever looks the object up drops it.
@@ -12,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from chalicelib.domain.objects import DEFINITION, NAMESPACE, Body, ObjectKey, Resource, key_of
+from chalicelib.domain.objects import DEFINITION, Body, ObjectKey, Resource, key_of
+from chalicelib.planning.accounts import ACCOUNT, account_of, accounts_named, called
 from chalicelib.planning.paths import values
-from chalicelib.planning.pod_specs import POD_SPECS, pod_spec_of
+from chalicelib.planning.pod_specs import POD_SPECS
 
 _Kind = tuple[str, str]
 
@@ -24,7 +22,6 @@ _GATEWAYS = "gateway.networking.k8s.io"
 _RBAC = "rbac.authorization.k8s.io"
 _STORAGE = "storage.k8s.io"
 
-ACCOUNT: _Kind = ("", "ServiceAccount")
 CONFIG_MAP: _Kind = ("", "ConfigMap")
 SECRET: _Kind = ("", "Secret")
 SERVICE: _Kind = ("", "Service")
@@ -231,14 +228,6 @@ def references_of(body: Body, resource: Resource) -> Iterator[Reference]:
     yield from _quota_of_priority(body, key)
 
 
-def account_of(body: Body) -> ObjectKey | None:
-    """The ServiceAccount as which the pods of an object run; `None` for what makes no pods."""
-    spec = pod_spec_of(body)
-    if spec is None:
-        return None
-    return ObjectKey(*ACCOUNT, key_of(body).namespace, str(spec.get("serviceAccountName") or "default"))
-
-
 def _reaches_for_a_secret(target: ObjectKey, kind: _Kind, key: ObjectKey) -> bool:
     """Whether an object calls a Secret of another namespace what cannot be one (a backend, a parent): who may write
     the one could have the other read for them."""
@@ -268,7 +257,7 @@ def _quota_of_priority(body: Body, key: ObjectKey) -> Iterator[Reference]:
 
 def _reason(what: str, key: ObjectKey, body: Body) -> str:
     bound = next(accounts_named(body), None) if what == "bound by" else None
-    return f"{what} {key} to {_called(bound)}" if bound is not None else f"{what} {key}"
+    return f"{what} {key} to {called(bound)}" if bound is not None else f"{what} {key}"
 
 
 def _target(value: Any, kind: _Kind, namespace: str) -> ObjectKey | None:
@@ -285,96 +274,3 @@ def _target(value: Any, kind: _Kind, namespace: str) -> ObjectKey | None:
     if not found[1]:
         return None
     return ObjectKey(*found, str(value.get("namespace") or namespace), str(value["name"]))
-
-
-# ── the other way round ─────────────────────────────────────────────────────────────────────────────────────
-
-#: Kinds that name objects of an application from elsewhere: all of them are looked through.
-NAMING: tuple[_Kind, ...] = (
-    (_RBAC, "ClusterRoleBinding"),
-    (_RBAC, "RoleBinding"),
-    (_ADMISSION, "MutatingWebhookConfiguration"),
-    (_ADMISSION, "ValidatingWebhookConfiguration"),
-    ("apiregistration.k8s.io", "APIService"),
-    DEFINITION,
-    ("flowcontrol.apiserver.k8s.io", "FlowSchema"),
-)
-#: By which a namespace lets objects of another one refer to its own.
-GRANT: _Kind = (_GATEWAYS, "ReferenceGrant")
-#: Kinds that limit what runs in their namespace.
-LIMITING: tuple[_Kind, ...] = (("", "LimitRange"), ("", "ResourceQuota"))
-
-#: In place of a name (and a namespace): every account there.
-EVERY = "*"
-
-
-def named_by(body: Body) -> Iterator[Reference]:
-    """The accounts, Services and namespaces that an object of `NAMING` or `LIMITING` names, each with the reason to
-    pull *it* in. Groups of accounts are accounts called `*`."""
-    key = key_of(body)
-    if key[:2] in LIMITING:
-        reason = f"limits what runs in namespace {key.namespace}"
-        yield Reference(ObjectKey(*NAMESPACE, "", key.namespace), reason, key)
-        return
-    for account in accounts_named(body):
-        what = "flow schema of" if key.kind == "FlowSchema" else "grants permissions to"
-        yield Reference(account, f"{what} {_called(account)}", key)
-    places: Mapping[str, tuple[str, str]] = {
-        "MutatingWebhookConfiguration": ("webhooks[].clientConfig.service", "webhook answered by"),
-        "ValidatingWebhookConfiguration": ("webhooks[].clientConfig.service", "webhook answered by"),
-        "APIService": ("spec.service", "API served by"),
-        "CustomResourceDefinition": ("spec.conversion.webhook.clientConfig.service", "converted by"),
-    }
-    if key.kind in places:
-        path, what = places[key.kind]
-        for service in values(body, path):
-            if isinstance(service, dict) and service.get("name"):
-                named = ObjectKey(*SERVICE, str(service.get("namespace") or ""), str(service["name"]))
-                yield Reference(named, f"{what} Service {named.namespace}/{named.name}", key)
-
-
-def accounts_named(body: Body) -> Iterator[ObjectKey]:
-    """The accounts that the subjects of a binding or a flow schema are; a group of them is one called `*`."""
-    subjects = [*(body.get("subjects") or ()), *values(body, "spec.rules[].subjects[]")]
-    for subject in subjects:
-        # A flow schema's subject has its content in a member of its kind's name.
-        inner = {"serviceAccount": ACCOUNT[1], "group": "Group", "user": "User"}
-        nested = next((subject[member] for member in inner if isinstance(subject.get(member), dict)), subject)
-        name, kind = str(nested.get("name") or ""), subject.get("kind")
-        parts = name.split(":")
-        if kind == "ServiceAccount":
-            namespace = nested.get("namespace") or (body["metadata"].get("namespace") or "")
-            yield ObjectKey(*ACCOUNT, str(namespace), name)
-        elif kind == "Group" and parts[:2] == ["system", "serviceaccounts"]:
-            yield ObjectKey(*ACCOUNT, parts[2] if len(parts) > 2 else EVERY, EVERY)
-        elif kind == "User" and parts[:2] == ["system", "serviceaccount"] and len(parts) == 4:
-            yield ObjectKey(*ACCOUNT, parts[2], parts[3])
-
-
-def _called(account: ObjectKey) -> str:
-    if account.namespace == EVERY:
-        return "every ServiceAccount"
-    if account.name == EVERY:
-        return f"every ServiceAccount of namespace {account.namespace}"
-    return f"ServiceAccount {account.namespace}/{account.name}"
-
-
-def grants(grant: Body, reference: Reference) -> bool:
-    """Whether a ReferenceGrant lets the object that refers do so."""
-    spec, by, key = grant.get("spec") or {}, reference.by, reference.key
-    return (
-        grant["metadata"].get("namespace") == key.namespace
-        and any(
-            (each.get("group"), each.get("kind"), each.get("namespace")) == (by.group, by.kind, by.namespace)
-            for each in spec.get("from") or ()
-        )
-        and any(
-            (each.get("group"), each.get("kind")) == key[:2] and each.get("name") in {None, key.name}
-            for each in spec.get("to") or ()
-        )
-    )
-
-
-def aggregates(role: Body) -> list[Mapping[str, Any]]:
-    """The label selectors by which a ClusterRole takes over the rules of others."""
-    return list((role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ())

@@ -15,8 +15,8 @@ from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.version import Gap
 from chalicelib.engine.keeping import Keeper
 from chalicelib.engine.packing import Packed, PackingVisitor
-from chalicelib.engine.reading import Listed, Row, mark
-from chalicelib.engine.rows import Rows
+from chalicelib.engine.reading import Listed, mark
+from chalicelib.engine.rows import Row, Rows
 from chalicelib.engine.work import Work
 from chalicelib.planning.normalise import digest
 from chalicelib.store.index import read_index

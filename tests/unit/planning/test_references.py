@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from chalicelib.domain.objects import ObjectKey, Resource
-from chalicelib.planning.references import Reference, aggregates, grants, named_by, references_of
+from chalicelib.planning.references import Reference, references_of
+from chalicelib.planning.referrers import aggregates, grants, named_by
 from chalicelib.planning.selectors import selects
 
 _PLACES = {"apps/v1": "apps", "v1": ""}
