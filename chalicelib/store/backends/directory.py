@@ -44,7 +44,7 @@ from pathlib import Path
 
 from chalicelib.domain.errors import StorageRefused, StorageUnavailable, StorageUnfit
 from chalicelib.store.backend import Blob, Changed, Exists, Guard, Listed, Written
-from chalicelib.store.backends.files import ASIDE, GENERATIONS, Aside, decode, explained, path_of
+from chalicelib.store.backends.files import ASIDE, GENERATIONS, Aside, content_of, decode, explained, path_of
 from chalicelib.store.fitness import check_conditional_writes
 
 _KEPT = 16
@@ -111,8 +111,7 @@ class DirectoryBackend:
                 return current.data[:most] if current else None
             for candidate in (path, *_as_written(path, key)):
                 try:
-                    with candidate.open("rb") as stream:
-                        return stream.read(most)
+                    return content_of(candidate, most, own=False)
                 except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                     continue
             return None
@@ -153,7 +152,7 @@ class DirectoryBackend:
         with explained(key):
             generations = _folder(path)
             try:
-                birth = _hash(path.read_bytes()) if generations.is_dir() else ""
+                birth = _hash(content_of(path)) if generations.is_dir() else ""
                 path.unlink()
             except (FileNotFoundError, NotADirectoryError):
                 return
@@ -206,7 +205,7 @@ class DirectoryBackend:
     def _current(self, path: Path) -> _Current | None:
         for _ in range(100):
             try:
-                first = path.read_bytes()
+                first = content_of(path)
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
             try:
@@ -228,7 +227,7 @@ class DirectoryBackend:
         try:
             if base.generation and _generation(path, base.birth, base.generation).read_bytes() != base.data:
                 return False
-            return _hash(path.read_bytes()) == base.birth
+            return _hash(content_of(path)) == base.birth
         except FileNotFoundError:
             return False
 
@@ -316,9 +315,10 @@ def _listed(key: str, entry: os.DirEntry[str]) -> Listed | None:
         status = entry.stat(follow_symlinks=False)
         with contextlib.suppress(FileNotFoundError):
             names = _names(path)
-            highest = max(_numbers(names, _hash(path.read_bytes())), default=0)
+            birth = _hash(content_of(path))
+            highest = max(_numbers(names, birth), default=0)
             if highest:
-                status = _generation(path, _hash(path.read_bytes()), highest).stat()
+                status = _generation(path, birth, highest).stat()
     except FileNotFoundError:
         return None
     return Listed(key, status.st_size, _moment(status.st_mtime_ns))

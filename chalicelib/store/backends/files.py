@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,26 @@ def decode(name: str) -> str:
 def path_of(root: Path, key: str) -> Path:
     """The path of `key` under `root`. Never outside of it."""
     return root.joinpath(*(encode(part) for part in key.split("/")))
+
+
+def content_of(path: Path, most: int = -1, *, own: bool = True) -> bytes:
+    """The bytes of a file, `most` of them at most. What is no plain file has none: to open a pipe is to wait for who
+    writes to it. One that is not our `own` is no link either, which could lead to any file of the machine."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if own else os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link, a socket
+            return b""
+        raise
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return stream.read(most) if stat.S_ISREG(mode) else b""
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,29 @@ def test_what_no_answer_can_be_called_is_told_and_not_read(place: Place) -> None
     for name in ("a//b.json", "../control/a.json", "a/./b.json", "a\n.json", "a" * 901, "ü" * 451, ""):
         with pytest.raises(Malformed):
             inbox.read(f"requests/{name}")
+
+
+def test_what_is_no_plain_file_is_not_waited_for_and_shows_nothing(tmp_path: Path) -> None:
+    backend = DirectoryBackend(tmp_path / "repository")
+    inbox, folder = Inbox(backend), tmp_path / "repository" / "requests"
+    (folder / "generations.json@").mkdir(parents=True)
+    (tmp_path / "theirs").write_text("somebody else's secret")
+    for name in ("pipe.json", "generations.json"):
+        os.mkfifo(folder / name)
+    (folder / "link.json").symlink_to(tmp_path / "theirs")
+    (folder / "endless.json").symlink_to("/dev/zero")
+    os.mknod(folder / "socket.json", stat.S_IFSOCK | 0o600)
+    found: dict[str, bytes | None] = {}
+
+    def look() -> None:
+        found.update((listed.key, inbox.read(listed.key)) for listed in inbox.waiting())
+
+    # A thread that ends with the process: to open a pipe would not end.
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(60)
+    names = ("endless", "generations", "link", "pipe", "socket")
+    assert found == {f"requests/{name}.json": b"" for name in names}
 
 
 def test_a_file_that_somebody_copied_into_a_directory_is_read_whatever_its_name(tmp_path: Path) -> None:
