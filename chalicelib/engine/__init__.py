@@ -13,7 +13,7 @@ no schedule: who calls it decides when.
     restore                  asked, original, safety, execution, health, results; its way back: rollback
       plans                  planner, plans, stale, compare
         from what is kept    destination, wanted, carrying, known_fields
-        and what is live     live, strayed, dependents, held, neighbours, dry_run, beside
+        and what is live     live, strayed, dependents, facts, held, neighbours, dry_run, beside
       is carried out         apply, ledger, put_off, gates
         one action           writes, creating, deleting, attaching, claim_policy, field_owners, owners, volumes
         its requests         sending, silence, written

@@ -8,8 +8,9 @@ from chalicelib.domain.plan import Plan, Verb
 from chalicelib.engine.apply import Applied, apply
 from chalicelib.engine.asked import Options
 from chalicelib.engine.carrying import wanted_of
+from chalicelib.engine.facts import context_of
 from chalicelib.engine.ledger import Ledger, read_entries, state_of
-from chalicelib.engine.planner import Target, context_of
+from chalicelib.engine.planner import Target
 from chalicelib.engine.volumes import settle_all
 from chalicelib.engine.work import Work
 from chalicelib.engine.writes import Writer
@@ -23,7 +24,7 @@ def carry_out(work: Work, of: Plan, phase: str, target: Target) -> Applied:
     entries = read_entries(work.repository, work.operation.application, work.operation.id)
     session = work.session
     wanted = wanted_of(work.repository, work.application.id, session, target.version, target)
-    context = context_of(session, work.document, wanted, None)
+    context = context_of(session, work.document, wanted)
     coming = frozenset(action.object.key for action in of.actions if action.verb in {Verb.CREATE, Verb.REPLACE})
     return apply(
         work,

@@ -8,7 +8,6 @@ the server knows.
 
 from __future__ import annotations
 
-import threading
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -20,27 +19,26 @@ from chalicelib.domain.document import Document
 from chalicelib.domain.document.restore import Rewrite
 from chalicelib.domain.objects import NAMESPACE, Body, ObjectKey
 from chalicelib.domain.plan import Plan
-from chalicelib.domain.version import Gap, IndexRow, Pulled
+from chalicelib.domain.version import Gap, Pulled
 from chalicelib.engine import closure, original
 from chalicelib.engine.carrying import elsewhere_blockers, place_of, wanted_of
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.dependents import Attached, RowsOnly, live_row, owners_of
 from chalicelib.engine.dry_run import DryRun
+from chalicelib.engine.facts import AUTOSCALER, context_of
 from chalicelib.engine.gates import with_gates
-from chalicelib.engine.held import Held
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.neighbours import neighbours, written_scopes
 from chalicelib.engine.reading import read
 from chalicelib.engine.rows import Row
 from chalicelib.engine.stale import rests_on
 from chalicelib.engine.strayed import add_pulled, add_strayed
-from chalicelib.engine.volumes import Volumes
 from chalicelib.engine.wanted import Wanted
 from chalicelib.engine.work import Work
 from chalicelib.language.loader import load
 from chalicelib.planning.accounts import accounts_named
 from chalicelib.planning.capture_rules import Reason
-from chalicelib.planning.context import PlanContext, autoscaled_by
+from chalicelib.planning.context import PlanContext
 from chalicelib.planning.destination import HERE, Destination
 from chalicelib.planning.namespaces import home_of
 from chalicelib.planning.normalise import digest, normalise
@@ -54,7 +52,6 @@ from chalicelib.store.repository import Repository
 
 #: Bytes of live content that are kept (compressed) while reading; what does not fit is read again one by one.
 _MOST_KEPT = 64 * 1024 * 1024
-_AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ class _Differing:
         """Keep it if it differs, or if it tells of others (autoscalers)."""
         wanted = self._wanted.index.digest(key)
         differs = wanted is not None and wanted != digest
-        if differs or (key.group, key.kind) == _AUTOSCALER:
+        if differs or (key.group, key.kind) == AUTOSCALER:
             packed = zlib.compress(raw, 1)
             if self._size + len(packed) <= _MOST_KEPT:
                 self._kept[key] = packed
@@ -125,7 +122,7 @@ class _Differing:
     def autoscalers(self) -> Iterator[Body]:
         """Every autoscaler that was read."""
         for key in self._kept:
-            body = self.get(key) if (key.group, key.kind) == _AUTOSCALER else None
+            body = self.get(key) if (key.group, key.kind) == AUTOSCALER else None
             if body is not None:
                 yield body
 
@@ -202,7 +199,7 @@ def plan_on(
         live = _read_selection(ground, document, wanted)
     else:
         live = _read_keys(ground, target.keys, wanted)
-    context = context_of(session, document, wanted, live)
+    context = context_of(session, document, wanted, live.kept.autoscalers())
     only = Only(target.only, context) if target.only else None
     rules = compile_rules(ground.document.spec.restore, (row.key for row in wanted.index), context)
     version_gaps = wanted.gaps if target.keys is None else ()
@@ -356,60 +353,3 @@ def _read_keys(ground: Ground, keys: frozenset[ObjectKey], wanted: Wanted) -> _L
         rows.append(Row(key, hashed, uid, version, None, 0, standing, owners))
     rows.sort(key=lambda row: row.key)
     return _Live(ground.session, ground.pause, rows, [], kept)
-
-
-# ── what the rules need to know ─────────────────────────────────────────────────────────────────────────────
-
-
-def context_of(session: ClusterSession, document: Document, wanted: Wanted, live: _Live | None) -> PlanContext:
-    """The facts about the cluster that planning and writing need, looked up when they are asked for."""
-    discovery = session.discovery
-    exists = _Exists(session)
-    return PlanContext(
-        resources={(resource.group, resource.kind): resource for resource in discovery.resources},
-        autoscaled=frozenset(_autoscaled(wanted, live)),
-        volume_free=Volumes(session, "").is_free,
-        held=Held(session),
-        terminating_namespaces=frozenset(_terminating(session, document)),
-        exists=exists,
-        budgets=tuple(body for _, body in wanted.contents(_budgets(wanted) if live is not None else [])),
-    )
-
-
-def _budgets(wanted: Wanted) -> list[IndexRow]:
-    return list(wanted.index.rows_of("policy", "PodDisruptionBudget"))
-
-
-def _autoscaled(wanted: Wanted, live: _Live | None) -> Iterator[ObjectKey]:
-    bodies = [body for _, body in wanted.contents(list(wanted.index.rows_of(*_AUTOSCALER)))]
-    bodies += live.kept.autoscalers() if live is not None else ()
-    yield from (target for body in bodies if (target := autoscaled_by(body)) is not None)
-
-
-def _terminating(session: ClusterSession, document: Document) -> Iterator[str]:
-    resource = session.discovery.resource_for("", "Namespace")
-    if resource is None:
-        return
-    for name in document.spec.state.namespaces:
-        body = session.objects.get(resource, "", name)
-        if body is not None and body["metadata"].get("deletionTimestamp"):
-            yield name
-
-
-class _Exists:
-    """Whether an object is there, each asked for once."""
-
-    def __init__(self, session: ClusterSession) -> None:
-        self._session = session
-        self._known: dict[ObjectKey, bool] = {}
-        self._lock = threading.Lock()
-
-    def __call__(self, key: ObjectKey) -> bool:
-        with self._lock:
-            if key in self._known:
-                return self._known[key]
-        resource = self._session.discovery.resource_for(key.group, key.kind)
-        there = resource is not None and self._session.objects.get(resource, key.namespace, key.name) is not None
-        with self._lock:
-            self._known[key] = there
-        return there
