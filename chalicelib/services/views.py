@@ -139,6 +139,7 @@ def operation_view(
         arguments=dict(operation.arguments),
         outcome=dict(operation.outcome),
         error=operation.error,
+        trouble=operation.trouble,
         requested_by=operation.requested_by,
         requested_at=operation.requested_at,
         started_at=operation.started_at,

@@ -47,7 +47,10 @@ def progress_line(operation: Json, seconds: float, *, width: int, unchanged: flo
     if estimate and state == "running" and estimate > seconds:
         left = max(round(estimate - seconds), 1)
         parts.append(f"about {f'{left} s' if left < 60 else duration(left)} left")
-    if state != "queued" and unchanged >= _SAYS_NOTHING:
+    trouble = operation.get("trouble")
+    if trouble:
+        parts.append(f"to be tried again: {printable(str(trouble.get('message', '')))}")
+    elif state != "queued" and unchanged >= _SAYS_NOTHING:
         parts.append(f"no news for {duration(unchanged)} (the server's log may say why)")
     line = Text(" · ".join(parts), no_wrap=True)
     if width > 0:
@@ -108,7 +111,7 @@ def state_of(operation: Json) -> Text:
 
 def outcome_in_short(operation: Json, marks: Marks) -> str:
     """What came of it in a few words; changes as marks, `+1 ~3 −1`, because a table is narrow."""
-    error = operation.get("error")
+    error = operation.get("error") or operation.get("trouble")
     if error:
         return printable(str(error.get("message", "")))
     outcome = operation.get("outcome") or {}
@@ -166,6 +169,8 @@ def operation_page(operation: Json, application: str, now: datetime) -> Iterator
     if error:
         rows.append(("Error", Text(printable(str(error.get("message", ""))), style="red")))
         rows.append(("", printable(str(error.get("consequence") or ""))))
+    if trouble := operation.get("trouble"):
+        rows.append(("Tried again", Text(printable(str(trouble.get("message", ""))), style="yellow")))
     yield facts(rows)
 
 

@@ -50,6 +50,9 @@ class OperationView(View):
     arguments: dict[str, Any]
     outcome: dict[str, Any]
     error: OperationError | None
+    trouble: OperationError | None = Field(
+        None, description="Why the last try of its step came to nothing, while another one is to come."
+    )
     requested_by: str
     requested_at: datetime
     started_at: datetime | None

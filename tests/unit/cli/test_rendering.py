@@ -12,7 +12,13 @@ from rich.console import Console, RenderableType
 
 from chalicelib.cli.rendering.applications import applications_table, clusters_table, status_page, statuses_table
 from chalicelib.cli.rendering.marks import Marks
-from chalicelib.cli.rendering.operations import operation_page, operations_table, progress_line, result_table
+from chalicelib.cli.rendering.operations import (
+    operation_page,
+    operations_table,
+    outcome_in_short,
+    progress_line,
+    result_table,
+)
 from chalicelib.cli.rendering.plans import Page, comparison_lines, consequences, plan_lines
 from chalicelib.cli.rendering.problems import problem_lines
 from chalicelib.cli.rendering.tables import Column, fitted
@@ -382,6 +388,11 @@ def test_progress_says_when_there_was_none_for_long() -> None:
     assert progress_line(running, 59, width=0, unchanged=59).plain == "restore · plan · 59 s"
     told = "restore · plan · 3 min · no news for 2 min (the server's log may say why)"
     assert progress_line(running, 180, width=0, unchanged=120).plain == told
+    away = {"code": "cluster-unreachable", "message": "No answer from https://10.0.0.1:6443."}
+    troubled = {**running, "trouble": away}
+    why = "to be tried again: No answer from https://10.0.0.1:6443."
+    assert progress_line(troubled, 90, width=0, unchanged=70).plain == f"restore · plan · 1 min 30 s · {why}"
+    assert outcome_in_short(troubled, UNICODE) == "No answer from https://10.0.0.1:6443."
     queued = fake.operation(fake.BACKUP, "backup", "queued")
     assert progress_line(queued, 180, width=0, unchanged=180).plain == "backup · waits in line · 3 min"
 
