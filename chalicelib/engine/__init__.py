@@ -11,9 +11,9 @@ no schedule: who calls it decides when.
 
     backup                   reading, rows, packing, keeping, noting, closure; its last step: retention
     restore                  asked, original, safety, execution, health, results; its way back: rollback
-      plans                  planner, plans, stale, compare
+      plans                  planner, gating, plans, stale, compare
         from what is kept    destination, wanted, carrying, known_fields
-        and what is live     live, strayed, dependents, facts, held, neighbours, dry_run, beside
+        and what is live     live, strayed, dependents, facts, held, users, neighbours, dry_run, beside
       is carried out         apply, ledger, put_off, gates
         one action           writes, creating, deleting, attaching, claim_policy, field_owners, owners, volumes
         its requests         sending, silence, written

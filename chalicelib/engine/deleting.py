@@ -7,10 +7,10 @@ from chalicelib.cluster.client import outcome_unknown
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, Conflict, DeadlineExceeded
 from chalicelib.domain.objects import ObjectKey, Resource
 from chalicelib.domain.plan import Action
-from chalicelib.engine import held
 from chalicelib.engine.attaching import Attaching
 from chalicelib.engine.claim_policy import ClaimPolicy
 from chalicelib.engine.sending import MOST_TRIES, Sending
+from chalicelib.engine.users import in_use, pods_of, users_of
 from chalicelib.engine.volumes import Kept, Volumes, is_claim
 from chalicelib.engine.written import Written, busy, refuse_if_moved, sentences
 from chalicelib.planning.claim_policy import takes_claims
@@ -140,7 +140,7 @@ class Deleting:
         session = self._sending.session
 
         def look() -> str:
-            return held.in_use(held.users_of(session, claim, held.pods_of(session, claim.namespace)))
+            return in_use(users_of(session, claim, pods_of(session, claim.namespace)))
 
         try:
             waiting.until(look, f"{claim} to be unused", timeout=_UNUSED_LIMIT, between=self._sending.pause)

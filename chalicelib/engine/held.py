@@ -7,7 +7,6 @@ with it, and with claims their data.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from chalicelib.domain.document.state import Scope
 from chalicelib.domain.errors import ClusterRefused
@@ -15,23 +14,11 @@ from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.dependents import RowsOnly
 from chalicelib.engine.reading import read
+from chalicelib.engine.users import in_use, pods_of, users_of
 from chalicelib.engine.volumes import CLAIM, Volumes
 from chalicelib.planning.capture_rules import implied
-from chalicelib.planning.ownership_roots import controller_reference
 from chalicelib.planning.sayings import named
 from chalicelib.planning.selection import Selection
-
-_ENDED = frozenset({"Succeeded", "Failed"})
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A pod that uses a claim, the workload it belongs to (such as `Deployment web`, or itself), and the uids of all
-    of these: who of them is deleted takes the pod away."""
-
-    pod: str
-    workload: str
-    uids: frozenset[str]
 
 
 class Held:
@@ -103,53 +90,3 @@ def _told(lost: Iterable[str]) -> str:
 def _where(metadata: Body) -> str:
     namespace = metadata.get("namespace")
     return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])
-
-
-def pods_of(session: ClusterSession, namespace: str) -> list[Body]:
-    """The pods of a namespace; none if they may not be listed."""
-    try:
-        return session.client.get_json(f"/api/v1/namespaces/{namespace}/pods").get("items") or []
-    except ClusterRefused as error:
-        if error.http_status in {403, 404}:
-            return []
-        raise
-
-
-def users_of(session: ClusterSession, claim: ObjectKey, pods: list[Body]) -> list[User]:
-    """Those of the pods that use a claim, and are neither ended nor waiting for a node: these hold a claim."""
-    return [_user(session, pod) for pod in pods if _uses(pod, claim.name)]
-
-
-def _uses(pod: Body, name: str) -> bool:
-    if not pod["spec"].get("nodeName") or pod.get("status", {}).get("phase") in _ENDED:
-        return False
-    return any(
-        (volume.get("persistentVolumeClaim") or {}).get("claimName") == name
-        for volume in pod["spec"].get("volumes") or ()
-    )
-
-
-def _user(session: ClusterSession, pod: Body) -> User:
-    metadata = pod["metadata"]
-    namespace, uids, workload, owned = metadata["namespace"], {metadata["uid"]}, f"Pod {metadata['name']}", pod
-    while (controller := controller_reference(owned)) is not None:
-        uids.add(controller.uid)
-        workload = f"{controller.kind} {controller.name}"
-        resource = session.discovery.resource_for(controller.group, controller.kind)
-        found = session.objects.get(resource, namespace, controller.name) if resource else None
-        if found is None or found["metadata"]["uid"] != controller.uid:
-            break
-        owned = found
-    return User(metadata["name"], workload, frozenset(uids))
-
-
-def in_use(users: list[User]) -> str:
-    """What to say of a claim with these users; nothing if there are none."""
-    if not users:
-        return ""
-    pods = ", ".join(sorted(user.pod for user in users)[:5])
-    workloads = ", ".join(sorted({user.workload for user in users})[:5])
-    return (
-        f"Pods use it ({pods}), and a claim in use cannot be deleted. Stop {workloads} first (scale it to 0, or "
-        "delete it), wait until the pods are gone, then restore again."
-    )

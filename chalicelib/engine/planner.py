@@ -26,7 +26,7 @@ from chalicelib.engine.clusters import ClusterSession
 from chalicelib.engine.dependents import Attached, RowsOnly, live_row, owners_of
 from chalicelib.engine.dry_run import DryRun
 from chalicelib.engine.facts import AUTOSCALER, context_of
-from chalicelib.engine.gates import with_gates
+from chalicelib.engine.gating import with_gates
 from chalicelib.engine.live import read_objects
 from chalicelib.engine.neighbours import neighbours, written_scopes
 from chalicelib.engine.reading import read

@@ -18,9 +18,9 @@ from chalicelib.engine.live import read_objects
 from chalicelib.engine.packing import PackingVisitor
 from chalicelib.engine.reading import Reading
 from chalicelib.engine.rows import Row
-from chalicelib.engine.stale import is_as_planned
 from chalicelib.engine.sweeps import sweep_later
 from chalicelib.engine.work import Work
+from chalicelib.engine.written import is_as_planned
 from chalicelib.planning.normalise import digest, normalise
 
 #: Times that one is made, where sweeps take what it counts on.

@@ -13,10 +13,8 @@ import orjson
 
 from chalicelib.domain.document import Document
 from chalicelib.domain.errors import Conflict
-from chalicelib.domain.objects import Body, ObjectKey
-from chalicelib.domain.plan import Action, Plan, Verb
-from chalicelib.planning.claim_policy import before_it_was_told
-from chalicelib.planning.normalise import digest
+from chalicelib.domain.objects import ObjectKey
+from chalicelib.domain.plan import Plan
 from chalicelib.planning.sayings import named
 
 #: Sections of the document that decide what a plan does.
@@ -45,22 +43,6 @@ def refuse_if_stale(saved: Plan, now: Plan) -> None:
         f"The plan is stale: since it was made, {objects}.{document} Make a new plan.",
         details={"moved": [str(key) for key in moved[:1000]], **({"document": changed} if changed else {})},
     )
-
-
-def is_as_planned(action: Action, content: Body, hashed: bytes | None = None) -> bool:
-    """Whether a live object (normalised) still has the content that an action rests on.
-
-    The rules of an aggregated role are no part of that: its controller writes them anew while the very same plan
-    writes the roles they are taken from. And a StatefulSet that is to go may have been told already to leave its
-    claims.
-    """
-    if content.get("aggregationRule"):
-        return True
-    planned = {action.live_digest, action.detached_digest}
-    if (hashed or digest(content)).hex() in planned:
-        return True
-    before = before_it_was_told(content) if action.verb in {Verb.DELETE, Verb.REPLACE} else None
-    return before is not None and digest(before).hex() in planned
 
 
 def _essence(of: Plan) -> dict[ObjectKey, tuple[Any, ...]]:

@@ -29,9 +29,8 @@ from chalicelib.engine.deleting import Deleting
 from chalicelib.engine.owners import Owners
 from chalicelib.engine.sending import MOST_TRIES, Sending
 from chalicelib.engine.silence import Manner
-from chalicelib.engine.stale import is_as_planned
 from chalicelib.engine.volumes import Kept, Volumes
-from chalicelib.engine.written import Written, busy, moved, sentences
+from chalicelib.engine.written import Written, busy, is_as_planned, moved, sentences
 from chalicelib.planning import creation, ownership
 from chalicelib.planning.compare import Comparison, compare
 from chalicelib.planning.context import PlanContext
