@@ -15,10 +15,10 @@ from bench.raw import Raw
 from chalicelib.domain.application import Application, ClusterRecord
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
-from chalicelib.engine.clusters import Clusters
-from chalicelib.engine.engine import Engine
-from chalicelib.engine.flows import FLOWS
-from chalicelib.engine.turns import TurnTerms
+from chalicelib.engine.lane.clusters import Clusters
+from chalicelib.engine.lane.engine import Engine
+from chalicelib.engine.lane.turns import TurnTerms
+from chalicelib.engine.operations.flows import FLOWS
 from chalicelib.store.repository import Repository
 from chalicelib.store.wrappers import Passphrase
 from tests.harness.cluster import Cluster, Options

@@ -6,7 +6,7 @@ from bench.ground import Ground, Run, Unexpected
 from bench.objects import body, names
 from bench.rows import Goal, Pairs, Row
 from chalicelib.domain.operation import OperationKind
-from chalicelib.engine.turns import TurnTerms
+from chalicelib.engine.lane.turns import TurnTerms
 
 #: Seconds after which a restore in turns is given up here.
 _PATIENCE = 1800.0

@@ -19,7 +19,7 @@ from chalicelib.services.bundle import Services
 from chalicelib.settings import Settings
 
 if TYPE_CHECKING:
-    from chalicelib.engine.lease import LeaseTerms
+    from chalicelib.engine.lane.lease import LeaseTerms
     from chalicelib.store.keys import Rewrapped
     from chalicelib.store.repository import Repository
     from chalicelib.store.wrappers import Wrapper
@@ -79,12 +79,12 @@ def assemble(repository: Repository, settings: Settings) -> Services:
     """Put the services of a repository together."""
     from chalicelib.adapters.eks import Eks
     from chalicelib.adapters.metrics import Metrics
-    from chalicelib.engine.clusters import Clusters
-    from chalicelib.engine.engine import Engine
-    from chalicelib.engine.flows import FLOWS
-    from chalicelib.engine.schedules import Schedules
-    from chalicelib.engine.sweeps import Sweeps, SweepTerms
-    from chalicelib.engine.turns import TurnTerms
+    from chalicelib.engine.lane.clusters import Clusters
+    from chalicelib.engine.lane.engine import Engine
+    from chalicelib.engine.lane.schedules import Schedules
+    from chalicelib.engine.lane.sweeps import Sweeps, SweepTerms
+    from chalicelib.engine.lane.turns import TurnTerms
+    from chalicelib.engine.operations.flows import FLOWS
     from chalicelib.services.access import Access
     from chalicelib.services.applications import Applications
     from chalicelib.services.automatic import Automatic
@@ -173,7 +173,7 @@ def _terms(settings: Settings) -> LeaseTerms:
     A third of the lease is margin. Requests of a bucket are cut to fit into it (see `S3Limits.within`), but not so
     short that one which is only slow would fail. A directory answers in milliseconds.
     """
-    from chalicelib.engine.lease import LeaseTerms
+    from chalicelib.engine.lane.lease import LeaseTerms
     from chalicelib.store.address import LEAST_MARGIN_ON_S3
 
     terms = LeaseTerms(settings.lease_seconds, min(10.0, settings.lease_seconds / 3))

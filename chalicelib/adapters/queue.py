@@ -2,8 +2,8 @@
 
     Engine.start ── Waker.wake ── SqsQueue.send ── SQS ── the `work` function
 
-Losing a message loses a minute and nothing else (several in a row somewhat more: `engine/calling.py`). So a send that
-fails is told and counted, and whoever was about to wake somebody goes on.
+Losing a message loses a minute and nothing else (several in a row somewhat more: `engine/lane/calling.py`). So a send
+that fails is told and counted, and whoever was about to wake somebody goes on.
 """
 
 from __future__ import annotations

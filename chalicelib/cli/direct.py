@@ -44,7 +44,7 @@ from chalicelib.services.models.versions import (
 )
 
 if TYPE_CHECKING:
-    from chalicelib.engine.budget import Budget
+    from chalicelib.engine.lane.budget import Budget
     from chalicelib.services.bundle import Services
 
 _PAGE = 200
@@ -264,7 +264,7 @@ class DirectGateway:
     @contextmanager
     def attend(self, operation: Json) -> Iterator[None]:
         """Work on the operation in a thread, so that who waits can watch it; closing stops it in an orderly way."""
-        from chalicelib.engine.budget import Budget
+        from chalicelib.engine.lane.budget import Budget
 
         budget = Budget()
         stopped = threading.Event()

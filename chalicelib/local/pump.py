@@ -20,8 +20,8 @@ from chalicelib.domain.errors import MainstayError
 from chalicelib.domain.traces import places
 
 if TYPE_CHECKING:
-    from chalicelib.engine.budget import Budget
-    from chalicelib.engine.engine import Engine
+    from chalicelib.engine.lane.budget import Budget
+    from chalicelib.engine.lane.engine import Engine
     from chalicelib.store.wake import Entry
 
 _log = logging.getLogger("mainstay.pump")

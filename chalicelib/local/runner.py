@@ -103,7 +103,7 @@ class AppRunner:
 
     def _own_pump(self, services: Services) -> Pump:
         """Without a queue: what is due is found in the wake index, and done here."""
-        from chalicelib.engine.budget import Budget
+        from chalicelib.engine.lane.budget import Budget
 
         pump = Pump(services.engine, Budget(), workers=self._settings.workers)
         services.engine.nudge = pump.nudge

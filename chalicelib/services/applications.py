@@ -34,7 +34,7 @@ from chalicelib.services.refusals import invalid
 from chalicelib.services.state import newest, newest_good, state_of, storage_used
 
 if TYPE_CHECKING:
-    from chalicelib.engine.schedules import Schedules
+    from chalicelib.engine.lane.schedules import Schedules
     from chalicelib.services.clusters import RegisteredClusters
     from chalicelib.services.documents import Documents
     from chalicelib.services.operations import Operations

@@ -24,8 +24,8 @@ from chalicelib.services.models.automatic import AutobackupRequest, PolicyReques
 from chalicelib.services.refusals import invalid
 
 if TYPE_CHECKING:
-    from chalicelib.engine.engine import Engine
-    from chalicelib.engine.schedules import Schedules
+    from chalicelib.engine.lane.engine import Engine
+    from chalicelib.engine.lane.schedules import Schedules
     from chalicelib.services.applications import Applications
     from chalicelib.services.clusters import RegisteredClusters
     from chalicelib.store.repository import Repository
@@ -107,7 +107,7 @@ class Automatic:
 
     def _have_timetables_drawn_up(self) -> None:
         """There may be many applications: that is a worker's. Asked again it does no harm, so each request asks."""
-        from chalicelib.engine.schedules import DEFAULT_CHANGED
+        from chalicelib.engine.lane.schedules import DEFAULT_CHANGED
 
         any_application = next(iter(self._repository.applications.ids()), None)
         if any_application is None:

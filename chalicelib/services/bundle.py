@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chalicelib.services.access import Access
 
 if TYPE_CHECKING:
-    from chalicelib.engine.engine import Engine
+    from chalicelib.engine.lane.engine import Engine
     from chalicelib.services.applications import Applications
     from chalicelib.services.automatic import Automatic
     from chalicelib.services.clusters import RegisteredClusters

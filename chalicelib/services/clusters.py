@@ -35,7 +35,7 @@ from chalicelib.services.registration import DEFAULT, Registration, client_for_a
 
 if TYPE_CHECKING:
     from chalicelib.cluster.client import Client
-    from chalicelib.engine.clusters import Clusters, ClusterSession
+    from chalicelib.engine.lane.clusters import Clusters, ClusterSession
     from chalicelib.store.repository import Repository
 
 

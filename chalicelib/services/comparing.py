@@ -10,7 +10,7 @@ from chalicelib.services.looking import within
 from chalicelib.services.models.comparing import ComparisonView, FieldChange, ObjectChange
 
 if TYPE_CHECKING:
-    from chalicelib.engine.compare import Comparison
+    from chalicelib.engine.plan.compare import Comparison
     from chalicelib.services.clusters import RegisteredClusters
     from chalicelib.store.repository import Repository
 
@@ -23,7 +23,7 @@ _MOST_SECONDS = 20.0
 
 def with_version(repository: Repository, first: Manifest, second: Manifest) -> ComparisonView:
     """What differs between two versions of one application."""
-    from chalicelib.engine.compare import compare_versions
+    from chalicelib.engine.plan.compare import compare_versions
 
     found = compare_versions(repository, first.application, first.version, second.version)
     return _view(found, first.version, second.version, [*first.gaps, *second.gaps])
@@ -31,7 +31,7 @@ def with_version(repository: Repository, first: Manifest, second: Manifest) -> C
 
 def with_live(repository: Repository, clusters: RegisteredClusters, first: Manifest) -> ComparisonView:
     """What differs between a version and what runs now."""
-    from chalicelib.engine.compare import compare_live
+    from chalicelib.engine.plan.compare import compare_live
 
     application = repository.applications.get(first.application)
 

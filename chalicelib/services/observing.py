@@ -12,8 +12,8 @@ from chalicelib.cluster.listing import Listing
 from chalicelib.domain.document import Scope
 from chalicelib.domain.errors import ClusterUnreachable
 from chalicelib.domain.objects import Body, ObjectKey
-from chalicelib.engine.clusters import ClusterSession
-from chalicelib.engine.reading import read
+from chalicelib.engine.capture.reading import read
+from chalicelib.engine.lane.clusters import ClusterSession
 from chalicelib.language.writer import Observed, Workload
 from chalicelib.planning.selection import Selection
 

@@ -27,7 +27,7 @@ from chalicelib.services.models.operations import (
 from chalicelib.services.models.shapes import PageQuery
 
 if TYPE_CHECKING:
-    from chalicelib.engine.engine import Engine
+    from chalicelib.engine.lane.engine import Engine
     from chalicelib.store.repository import Repository
 
 #: Between two looks at an operation that is waited for: at first, and at most. Seconds.
@@ -154,7 +154,7 @@ class Operations:
         return self._plan(self.find(operation), paging.offset(query.next), query.limit)
 
     def _plan(self, operation: Operation, start: int, limit: int) -> PlanView:
-        from chalicelib.engine.plans import read_plan
+        from chalicelib.engine.plan.plans import read_plan
 
         if operation.kind not in {OperationKind.PLAN, OperationKind.RESTORE, OperationKind.UNDO}:
             raise NotFound(f"A {operation.kind} has no plan.")
@@ -164,7 +164,7 @@ class Operations:
 
     def result(self, asker: Asker, operation: str, query: PageQuery) -> ResultPage:  # noqa: ARG002
         """What became of each object, in the order of the plan. Empty until something was done."""
-        from chalicelib.engine import results
+        from chalicelib.engine.operations import results
 
         found = self.find(operation)
         start = paging.offset(query.next)

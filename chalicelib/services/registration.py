@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from chalicelib.cluster.client import Client
     from chalicelib.cluster.connection import Connection
-    from chalicelib.engine.clusters import Clusters
+    from chalicelib.engine.lane.clusters import Clusters
     from chalicelib.store.repository import Repository
 
 DEFAULT = "default"
@@ -123,7 +123,7 @@ class Registration:
     def refuse_at_work(self, record: ClusterRecord) -> None:
         """`Conflict` while an operation works on a cluster: in its next turn it would go on on another one, or
         nowhere."""
-        from chalicelib.engine.needed import at_work  # not needed by what only answers
+        from chalicelib.engine.lane.needed import at_work  # not needed by what only answers
 
         operation = at_work(self._repository, record.id)
         if operation is not None:

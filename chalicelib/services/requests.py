@@ -33,7 +33,7 @@ from chalicelib.services.operations import Origin
 from chalicelib.services.state import newest_good
 
 if TYPE_CHECKING:
-    from chalicelib.engine.engine import Engine
+    from chalicelib.engine.lane.engine import Engine
     from chalicelib.services.versions import Versions
     from chalicelib.store.repository import Repository
     from chalicelib.store.wake import Entry

@@ -11,7 +11,7 @@ from chalicelib.services.models.applications import SweepQuery
 from chalicelib.services.models.operations import OperationView
 
 if TYPE_CHECKING:
-    from chalicelib.engine.sweeps import Sweeps
+    from chalicelib.engine.lane.sweeps import Sweeps
     from chalicelib.store.repository import Repository
 
 

@@ -27,7 +27,7 @@ from chalicelib.services.models.vaults import (
 )
 
 if TYPE_CHECKING:
-    from chalicelib.engine.engine import Engine
+    from chalicelib.engine.lane.engine import Engine
     from chalicelib.store.repository import Repository
     from chalicelib.store.statistics import VaultSize
 
@@ -53,7 +53,7 @@ class Vaults:
 
     def list(self, asker: Asker, query: PageQuery) -> VaultPage:  # noqa: ARG002 - rights come with accounts
         """The applications that the repository holds something of, deleted ones too."""
-        from chalicelib.engine.verifying import applications
+        from chalicelib.engine.operations.verifying import applications
 
         after = paging.after(query.next) or ""
         ids = (each for each in applications(self._repository) if each > after)
@@ -70,7 +70,7 @@ class Vaults:
     def size(self, asker: Asker, application: str) -> VaultSizeView:  # noqa: ARG002
         """What an application's versions take, as far as that is read in the time that a request has. `NotFound` if
         nothing is held of it."""
-        from chalicelib.engine.verifying import holds
+        from chalicelib.engine.operations.verifying import holds
         from chalicelib.store.statistics import measure
 
         end = time.monotonic() + self._seconds
@@ -83,7 +83,7 @@ class Vaults:
     def verify(self, asker: Asker, application: str, query: VerifyQuery) -> OperationView:
         """Start to read everything that an application's versions need, deleted or not. Where somebody does just that
         already, theirs is the answer; `Conflict` where they do it in another way."""
-        from chalicelib.engine.verify import claim
+        from chalicelib.engine.operations.verify import claim
 
         found, now = self._repository.applications.get(parse_id(application, "app")), self._repository.now()
         operation = Operation(
@@ -122,7 +122,7 @@ class Vaults:
 
     def damages(self, asker: Asker, operation: str, query: PageQuery) -> DamagePage:  # noqa: ARG002
         """What a verification found damaged. `Conflict` while it is not known."""
-        from chalicelib.engine.verify import read_damages
+        from chalicelib.engine.operations.verify import read_damages
 
         found = self._repository.operations.find(parse_id(operation, "op"))
         if found.kind is not OperationKind.VERIFY:

@@ -247,7 +247,7 @@ class Versions:
 
     def _refuse_in_use(self, application: str, version: str) -> None:
         """A version that an operation in line needs is not taken away under it."""
-        from chalicelib.engine.needed import needed  # not needed by what only answers
+        from chalicelib.engine.lane.needed import needed  # not needed by what only answers
 
         for operation in needed(self._repository, application).get(version, ()):
             raise Conflict(f"{version} is needed by {operation.id}, which is {operation.state}.")
@@ -308,7 +308,7 @@ class Versions:
 
     def _kept_by_rules(self, manifest: Manifest, versions: Sequence[VersionView]) -> Sequence[str] | None:
         """What its application's rules say of it; `None` if it has none, or they do not concern this version."""
-        from chalicelib.engine.retention import judge
+        from chalicelib.engine.capture.retention import judge
         from chalicelib.planning.retention import Candidate
 
         if manifest.purpose != "backup":
@@ -326,7 +326,7 @@ class Versions:
 
 
 def _sweep_later(repository: Repository, application: str) -> None:
-    from chalicelib.engine.sweeps import sweep_later  # not needed by what only answers
+    from chalicelib.engine.lane.sweeps import sweep_later  # not needed by what only answers
 
     sweep_later(repository, application)
 

@@ -13,11 +13,11 @@ from chalicelib.domain.application import Application, ClusterRecord
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.domain.plan import Plan, ResultRow
-from chalicelib.engine import results
-from chalicelib.engine.clusters import Clusters
-from chalicelib.engine.engine import Engine
-from chalicelib.engine.flows import FLOWS
-from chalicelib.engine.plans import read_plan
+from chalicelib.engine.lane.clusters import Clusters
+from chalicelib.engine.lane.engine import Engine
+from chalicelib.engine.operations import results
+from chalicelib.engine.operations.flows import FLOWS
+from chalicelib.engine.plan.plans import read_plan
 from chalicelib.language.support import accept
 from chalicelib.store.backends.memory import MemoryBackend
 from chalicelib.store.repository import Repository

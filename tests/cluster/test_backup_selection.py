@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.domain.errors import ClusterUnreachable
 from chalicelib.domain.operation import State
-from chalicelib.engine.clusters import Clusters
+from chalicelib.engine.lane.clusters import Clusters
 from chalicelib.services.observing import observe
 from tests.harness.processes import wait_until
 from tests.support.scene import Scene, open_scene

@@ -17,9 +17,9 @@ from chalicelib.adapters.eks import Eks
 from chalicelib.domain.application import EksCluster
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.operation import Operation, State
-from chalicelib.engine.clusters import Clusters
-from chalicelib.engine.engine import Engine
-from chalicelib.engine.flows import FLOWS
+from chalicelib.engine.lane.clusters import Clusters
+from chalicelib.engine.lane.engine import Engine
+from chalicelib.engine.operations.flows import FLOWS
 from chalicelib.services.access import ADMINISTRATOR
 from chalicelib.services.clusters import RegisteredClusters
 from chalicelib.services.models.clusters import ClusterQuery, ClusterSettings

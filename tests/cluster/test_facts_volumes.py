@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from chalicelib.domain.operation import State
-from chalicelib.engine import deleting
+from chalicelib.engine.write import deleting
 from tests.harness.access import Access
 from tests.harness.processes import wait_until
 from tests.support.manifests import CLAIM

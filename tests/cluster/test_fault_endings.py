@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.operation import State
-from chalicelib.engine.budget import Budget
+from chalicelib.engine.lane.budget import Budget
 from tests.harness.access import Access
 from tests.harness.api import Api
 from tests.harness.images import BUSYBOX

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.operation import State
-from chalicelib.engine import apply
-from chalicelib.engine.engine import Engine
-from chalicelib.engine.lease import LeaseTerms
+from chalicelib.engine.lane.engine import Engine
+from chalicelib.engine.lane.lease import LeaseTerms
+from chalicelib.engine.write import apply
 from tests.harness.access import Access
 from tests.harness.cluster import Cluster
 from tests.harness.errors import ApiError

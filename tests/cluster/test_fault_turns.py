@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.operation import State
-from chalicelib.engine.lease import LeaseTerms
-from chalicelib.engine.turns import TurnTerms
+from chalicelib.engine.lane.lease import LeaseTerms
+from chalicelib.engine.lane.turns import TurnTerms
 from chalicelib.entrypoints.events import messages
 from tests.harness.access import Access
 from tests.support import shop

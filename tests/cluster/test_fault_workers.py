@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.operation import State
-from chalicelib.engine.plans import read_plan
+from chalicelib.engine.plan.plans import read_plan
 from tests.harness.access import Access
 from tests.harness.proxy import HttpProxy
 from tests.support import shop

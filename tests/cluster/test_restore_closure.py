@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.domain.operation import State
 from chalicelib.domain.plan import Verb
-from chalicelib.engine.engine import Engine
+from chalicelib.engine.lane.engine import Engine
 from tests.harness.access import Access
 from tests.harness.processes import wait_until
 from tests.support.manifests import CLAIM, HOOK, TOYS, VOLUME

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.domain.operation import State
 from chalicelib.domain.plan import Verb
-from chalicelib.engine import deleting
+from chalicelib.engine.write import deleting
 from tests.harness.access import Access
 from tests.harness.processes import wait_until
 from tests.support.scene import Body, Scene, bare, open_scene

@@ -13,7 +13,7 @@ import pytest
 
 from chalicelib.domain.errors import Conflict, Invalid
 from chalicelib.domain.operation import State
-from chalicelib.engine.clusters import Clusters
+from chalicelib.engine.lane.clusters import Clusters
 from chalicelib.services.access import ADMINISTRATOR
 from chalicelib.services.clusters import RegisteredClusters
 from chalicelib.services.models.clusters import ClusterQuery, ClusterSettings, ClusterView

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.operation import State
-from chalicelib.engine.mending import repair
-from chalicelib.engine.sweeps import SweepTerms
-from chalicelib.engine.verifying import Verifier
+from chalicelib.engine.lane.sweeps import SweepTerms
+from chalicelib.engine.operations.mending import repair
+from chalicelib.engine.operations.verifying import Verifier
 from chalicelib.store import layout
 from chalicelib.store.backends.files import path_of
 from chalicelib.store.statistics import measure

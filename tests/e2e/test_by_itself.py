@@ -15,7 +15,7 @@ import pytest
 from chalicelib import bootstrap
 from chalicelib.domain.application import Timetable
 from chalicelib.domain.request import signed
-from chalicelib.engine.schedules import DUE
+from chalicelib.engine.lane.schedules import DUE
 from chalicelib.entrypoints.events import bucket
 from chalicelib.services.bundle import Services
 from chalicelib.settings import Settings

@@ -17,7 +17,7 @@ from chalicelib.adapters.queue import Waker
 from chalicelib.domain.errors import QueueUnavailable
 from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.operation import Operation
-from chalicelib.engine.turns import TurnTerms
+from chalicelib.engine.lane.turns import TurnTerms
 from chalicelib.entrypoints.events import messages, queue, schedule
 from chalicelib.settings import Settings
 from tests.support.moments import Watch

@@ -23,9 +23,9 @@ from typing import Any
 from chalicelib.cluster.client import Client
 from chalicelib.domain.application import ClusterRecord
 from chalicelib.domain.operation import OperationKind
-from chalicelib.engine.clusters import Clusters, ClusterSession
-from chalicelib.engine.flows import FLOWS
-from chalicelib.engine.work import Finish, Flow, Next, Step, Work
+from chalicelib.engine.lane.clusters import Clusters, ClusterSession
+from chalicelib.engine.lane.work import Finish, Flow, Next, Step, Work
+from chalicelib.engine.operations.flows import FLOWS
 from chalicelib.store.repository import Repository
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.engine.budget import Budget
+from chalicelib.engine.lane.budget import Budget
 
 
 class Pieces(Budget):

@@ -19,9 +19,9 @@ from chalicelib.domain.application import Application, ClusterRecord
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.domain.plan import Action, Plan, ResultRow
-from chalicelib.engine import results
-from chalicelib.engine.engine import Engine
-from chalicelib.engine.plans import read_plan
+from chalicelib.engine.lane.engine import Engine
+from chalicelib.engine.operations import results
+from chalicelib.engine.plan.plans import read_plan
 from chalicelib.store.backends.memory import MemoryBackend
 from chalicelib.store.repository import Repository
 from chalicelib.store.wrappers import Wrapping

@@ -16,10 +16,10 @@ from chalicelib.domain.errors import MainstayError
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.domain.plan import ResultRow
-from chalicelib.engine import results
-from chalicelib.engine.engine import Engine
-from chalicelib.engine.lease import LeaseTerms
-from chalicelib.engine.turns import TurnTerms
+from chalicelib.engine.lane.engine import Engine
+from chalicelib.engine.lane.lease import LeaseTerms
+from chalicelib.engine.lane.turns import TurnTerms
+from chalicelib.engine.operations import results
 from chalicelib.store.repository import Repository
 from chalicelib.store.wrappers import Passphrase
 from tests.harness.access import Access

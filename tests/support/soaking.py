@@ -25,10 +25,10 @@ from chalicelib.domain.application import Application
 from chalicelib.domain.errors import Conflict, Damaged, MainstayError, NotFound
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
-from chalicelib.engine.engine import Engine
-from chalicelib.engine.flows import FLOWS
-from chalicelib.engine.sweeps import Sweeps, SweepTerms, sweep_later
-from chalicelib.engine.work import Finish, Flow
+from chalicelib.engine.lane.engine import Engine
+from chalicelib.engine.lane.sweeps import Sweeps, SweepTerms, sweep_later
+from chalicelib.engine.lane.work import Finish, Flow
+from chalicelib.engine.operations.flows import FLOWS
 from chalicelib.store import layout
 from chalicelib.store.backend import Backend, Guard
 from chalicelib.store.repository import Repository

@@ -12,8 +12,8 @@ import orjson
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.version import IndexRow, Manifest
-from chalicelib.engine.backup import BACKUP
-from chalicelib.engine.work import Flow, Next, Work
+from chalicelib.engine.lane.work import Flow, Next, Work
+from chalicelib.engine.operations.backup import BACKUP
 from chalicelib.planning.normalise import digest
 from chalicelib.store.index import write_index
 from chalicelib.store.packing import Packer

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from chalicelib.domain.errors import MainstayError
-from chalicelib.engine.engine import Engine
-from chalicelib.engine.lease import LeaseTerms
-from chalicelib.engine.turns import TurnTerms
+from chalicelib.engine.lane.engine import Engine
+from chalicelib.engine.lane.lease import LeaseTerms
+from chalicelib.engine.lane.turns import TurnTerms
 from chalicelib.store.backend import Backend
 from chalicelib.store.backends.directory import DirectoryBackend
 from chalicelib.store.backends.s3 import S3Access, S3Backend, S3Limits

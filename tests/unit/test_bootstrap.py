@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib import bootstrap
 from chalicelib.domain.errors import Invalid
-from chalicelib.engine.lease import LeaseTerms
+from chalicelib.engine.lane.lease import LeaseTerms
 from chalicelib.settings import Settings
 from chalicelib.store.address import LEAST_MARGIN_ON_S3
 from chalicelib.store.backends.s3 import S3Limits

@@ -120,8 +120,8 @@ def _affected(damages: Sequence[Json]) -> list[str]:
 
 def _verified_here(session: Session, application: str | None, *, quick: bool, repair: bool) -> list[Json]:
     """Each application, by this very process; nothing is written that is not asked for."""
-    from chalicelib.engine import mending
-    from chalicelib.engine.verifying import Verifier
+    from chalicelib.engine.operations import mending
+    from chalicelib.engine.operations.verifying import Verifier
 
     repository, shown = _repository(), []
     for vault in _vaults(_vaults_here(repository), application):
@@ -246,7 +246,7 @@ def _repository() -> Repository:
 
 
 def _vaults_here(repository: Repository) -> list[Json]:
-    from chalicelib.engine.verifying import applications
+    from chalicelib.engine.operations.verifying import applications
 
     return [{"name": _name(repository, each), "id": each} for each in applications(repository)]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from chalice.app import SQSEvent
 
-    from chalicelib.engine.budget import Budget
+    from chalicelib.engine.lane.budget import Budget
 
 _log = logging.getLogger(__name__)
 

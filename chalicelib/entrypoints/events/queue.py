@@ -11,7 +11,7 @@ from chalicelib.domain.message import WorkMessage
 from chalicelib.entrypoints.events import messages
 
 if TYPE_CHECKING:
-    from chalicelib.engine.budget import Budget
+    from chalicelib.engine.lane.budget import Budget
 
 events = Blueprint(__name__)
 

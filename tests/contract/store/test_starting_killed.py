@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.domain.application import Application, Timetable
 from chalicelib.domain.ids import new_id
-from chalicelib.engine.schedules import DUE, Schedules
+from chalicelib.engine.lane.schedules import DUE, Schedules
 from chalicelib.store.backends.directory import DirectoryBackend
 from chalicelib.store.repository import Repository
 from tests.unit.engine.house import DOCUMENT, NOON, Clock, House, Unlocked

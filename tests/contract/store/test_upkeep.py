@@ -12,8 +12,8 @@ from chalicelib.domain.errors import Damaged, SegmentsGone
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.version import Manifest
-from chalicelib.engine.mending import repair
-from chalicelib.engine.verifying import Verified, Verifier, applications
+from chalicelib.engine.operations.mending import repair
+from chalicelib.engine.operations.verifying import Verified, Verifier, applications
 from chalicelib.planning.normalise import digest
 from chalicelib.store import condemned, layout
 from chalicelib.store.index import write_index

@@ -137,6 +137,7 @@ def operation(identifier: str, kind: str, state: str = "succeeded", **changes: A
         "arguments": {},
         "outcome": {},
         "error": None,
+        "trouble": None,
         "requestedBy": "admin",
         "requestedAt": "2026-11-24T11:00:00Z",
         "startedAt": None if state == "queued" else "2026-11-24T11:00:01Z",

@@ -142,7 +142,7 @@ def test_the_engines_log_stays_out_of_the_answer(
     monkeypatch.setattr(logging.getLogger("mainstay"), "handlers", [])
     monkeypatch.delenv("MAINSTAY_DEBUG", raising=False)
     _keep_the_log_to_itself()
-    logging.getLogger("chalicelib.engine.engine").warning("step `plan` failed")
+    logging.getLogger("chalicelib.engine.lane.engine").warning("step `plan` failed")
     assert capsys.readouterr().err == ""
 
 

@@ -12,10 +12,10 @@ from chalicelib.domain.errors import LeaseLost
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.operation import Operation, OperationKind, State
-from chalicelib.engine.budget import Budget
-from chalicelib.engine.engine import Engine
-from chalicelib.engine.turns import TurnTerms
-from chalicelib.engine.work import Finish, Flow, Next, Work
+from chalicelib.engine.lane.budget import Budget
+from chalicelib.engine.lane.engine import Engine
+from chalicelib.engine.lane.turns import TurnTerms
+from chalicelib.engine.lane.work import Finish, Flow, Next, Work
 from chalicelib.store.backends.memory import MemoryBackend
 from chalicelib.store.repository import Repository
 from chalicelib.store.wrappers import Wrapping

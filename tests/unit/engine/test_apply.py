@@ -13,11 +13,11 @@ import pytest
 from chalicelib.domain.errors import ClusterUnreachable, LeaseLost
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Action, Identity, LedgerEntry, Verb
-from chalicelib.engine import apply as module
-from chalicelib.engine.apply import Applied, apply
-from chalicelib.engine.ledger import Ledger, LedgerState, read_entries, state_of
-from chalicelib.engine.silence import Manner
-from chalicelib.engine.work import Work
+from chalicelib.engine.lane.work import Work
+from chalicelib.engine.write import apply as module
+from chalicelib.engine.write.apply import Applied, apply
+from chalicelib.engine.write.ledger import Ledger, LedgerState, read_entries, state_of
+from chalicelib.engine.write.silence import Manner
 from tests.unit.engine.house import House, working
 
 Answer = Callable[[], str]

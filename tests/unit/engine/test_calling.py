@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.engine.calling import MOST
-from chalicelib.engine.engine import Engine
+from chalicelib.engine.lane.calling import MOST
+from chalicelib.engine.lane.engine import Engine
 from tests.unit.engine.house import House
 
 

@@ -10,9 +10,9 @@ import pytest
 from chalicelib.domain.errors import ClusterRefused, Conflict
 from chalicelib.domain.objects import Body, Resource, key_of
 from chalicelib.domain.plan import Action, Identity, Verb
-from chalicelib.engine import claim_policy as module
-from chalicelib.engine.claim_policy import ClaimPolicy, Told
-from chalicelib.engine.sending import Sending
+from chalicelib.engine.write import claim_policy as module
+from chalicelib.engine.write.claim_policy import ClaimPolicy, Told
+from chalicelib.engine.write.sending import Sending
 from chalicelib.planning.normalise import copy_of, digest, normalise
 
 STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet", namespaced=True, has_status=True)

@@ -11,8 +11,8 @@ from chalicelib.domain.document import Scope
 from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
 from chalicelib.domain.version import Pulled
-from chalicelib.engine.closure import missing
-from chalicelib.engine.noting import Noting
+from chalicelib.engine.capture.closure import missing
+from chalicelib.engine.capture.noting import Noting
 from chalicelib.planning.selection import Selection
 
 VERBS = frozenset({"list", "create", "get"})

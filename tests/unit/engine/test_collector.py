@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from chalicelib.engine.collector import rare_collections
+from chalicelib.engine.lane.collector import rare_collections
 
 
 def test_the_collector_is_left_as_it_was_found() -> None:

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.operation import Operation, State
-from chalicelib.engine.work import Work
+from chalicelib.engine.lane.work import Work
 from tests.unit.engine.house import NOON, House, Killed
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
-from chalicelib.engine.engine import Engine
-from chalicelib.engine.flows import FLOWS
+from chalicelib.engine.lane.engine import Engine
+from chalicelib.engine.operations.flows import FLOWS
 from tests.unit.services.house import House, house
 
 

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.domain.errors import ClusterUnreachable
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.plan import Action, Identity, Verb
-from chalicelib.engine.dry_run import DryRun
+from chalicelib.engine.plan.dry_run import DryRun
 from chalicelib.planning.context import PlanContext
 from chalicelib.planning.draft import Question
 from chalicelib.planning.immutable import Refusal

@@ -11,9 +11,9 @@ from chalicelib.domain.errors import ClusterUnreachable, Conflict, LeaseLost, St
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.message import WorkMessage
 from chalicelib.domain.operation import Operation, OperationKind, Pending, State
-from chalicelib.engine.budget import Budget
-from chalicelib.engine.lease import LeaseTerms
-from chalicelib.engine.work import Finish, Next, Work
+from chalicelib.engine.lane.budget import Budget
+from chalicelib.engine.lane.lease import LeaseTerms
+from chalicelib.engine.lane.work import Finish, Next, Work
 from tests.unit.engine.house import NOON, House, Killed
 
 ALL = ["one", "two", "three"]
@@ -301,7 +301,7 @@ def test_nothing_but_its_deletion_runs_for_a_deleted_application(house: House) -
 
 
 def test_an_operation_ends_at_its_deadline(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    from chalicelib.engine import work as module
+    from chalicelib.engine.lane import work as module
 
     at = [1000.0]
     monkeypatch.setattr(module, "boottime", lambda: at[0])

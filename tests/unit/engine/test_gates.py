@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Action, Awaited, Identity, Verb
-from chalicelib.engine import gates
+from chalicelib.engine.write import gates
 from tests.unit.engine.house import House, house, working
 
 APP = ObjectKey("apps", "Deployment", "shop", "app")

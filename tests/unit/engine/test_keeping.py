@@ -13,11 +13,11 @@ from chalicelib.cluster.listing import Listing
 from chalicelib.domain.errors import Cancelled, Yielded
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.version import Gap
-from chalicelib.engine.keeping import Keeper
-from chalicelib.engine.packing import Packed, PackingVisitor
-from chalicelib.engine.reading import Listed, mark
-from chalicelib.engine.rows import Row, Rows
-from chalicelib.engine.work import Work
+from chalicelib.engine.capture.keeping import Keeper
+from chalicelib.engine.capture.packing import Packed, PackingVisitor
+from chalicelib.engine.capture.reading import Listed, mark
+from chalicelib.engine.capture.rows import Row, Rows
+from chalicelib.engine.lane.work import Work
 from chalicelib.planning.normalise import digest
 from chalicelib.store.index import read_index
 from tests.unit.engine.house import House, working

@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.domain.errors import LeaseLost, StorageUnavailable
 from chalicelib.domain.operation import Lane
-from chalicelib.engine import lease as module
-from chalicelib.engine.lease import Lease, LeaseTerms, NoLease
+from chalicelib.engine.lane import lease as module
+from chalicelib.engine.lane.lease import Lease, LeaseTerms, NoLease
 
 TERMS = LeaseTerms(seconds=30, margin=10)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib.domain.plan import Identity, LedgerEntry, Verb
-from chalicelib.engine.ledger import Ledger, read_entries, state_of
+from chalicelib.engine.write.ledger import Ledger, read_entries, state_of
 from tests.unit.engine.house import House, Lease, working
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Action, Identity, Plan, Verb
-from chalicelib.engine.neighbours import neighbours, written_scopes
+from chalicelib.engine.plan.neighbours import neighbours, written_scopes
 from chalicelib.language.loader import load
 from chalicelib.planning.destination import HERE, Destination
 from tests.unit.engine.house import NOON, House

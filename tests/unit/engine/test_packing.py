@@ -11,8 +11,8 @@ import pytest
 from chalicelib.cluster.listing import Listing
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.version import SegmentRef
-from chalicelib.engine.packing import Packed, PackingVisitor
-from chalicelib.engine.rows import Row
+from chalicelib.engine.capture.packing import Packed, PackingVisitor
+from chalicelib.engine.capture.rows import Row
 from chalicelib.planning.normalise import digest
 from chalicelib.store.index import read_index
 from chalicelib.store.segments import SegmentReader, SegmentWriter

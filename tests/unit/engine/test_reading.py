@@ -11,8 +11,8 @@ import pytest
 from chalicelib.cluster.listing import Ended, Listing, Page, Restarted
 from chalicelib.domain.errors import TurnEnded
 from chalicelib.domain.objects import Body, ObjectKey, Resource
-from chalicelib.engine import reading
-from chalicelib.engine.reading import Listed, Reading
+from chalicelib.engine.capture import reading
+from chalicelib.engine.capture.reading import Listed, Reading
 
 PODS = Listing(Resource("", "v1", "pods", "Pod", namespaced=True), "shop")
 MAPS = Listing(Resource("", "v1", "configmaps", "ConfigMap", namespaced=True), "shop")

@@ -8,9 +8,9 @@ import pytest
 
 from chalicelib.domain.plan import Action, Difference, Identity, LedgerEntry, Plan, ResultRow, Verb
 from chalicelib.domain.version import Gap
-from chalicelib.engine import results
-from chalicelib.engine.ledger import Ledger
-from chalicelib.engine.work import Work
+from chalicelib.engine.lane.work import Work
+from chalicelib.engine.operations import results
+from chalicelib.engine.write.ledger import Ledger
 from chalicelib.planning.sayings import NOT_KEPT
 from tests.unit.engine.house import House, working
 

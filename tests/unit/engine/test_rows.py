@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.domain.objects import ObjectKey
-from chalicelib.engine.rows import Row, Rows, Run
+from chalicelib.engine.capture.rows import Row, Rows, Run
 
 KINDS = st.sampled_from([("", "ConfigMap"), ("", "Secret"), ("apps", "Deployment")])
 NAMES = st.text("abc-.0", min_size=1, max_size=4)

@@ -12,7 +12,7 @@ from chalicelib.domain.application import Application
 from chalicelib.domain.document.backup import Keep
 from chalicelib.domain.errors import StorageUnavailable
 from chalicelib.domain.operation import OperationKind
-from chalicelib.engine.schedules import DEFAULT_CHANGED, Schedules
+from chalicelib.engine.lane.schedules import DEFAULT_CHANGED, Schedules
 from tests.unit.engine.house import DOCUMENT, NOON, House, Killed
 
 HOURLY = DOCUMENT + "  backup: {every: 1h, jitter: 1s}\n"

@@ -13,9 +13,9 @@ import pytest
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, TurnEnded
 from chalicelib.domain.objects import Body, Resource
 from chalicelib.domain.plan import Action, Identity, LedgerEntry, Verb
-from chalicelib.engine import sending
-from chalicelib.engine.silence import ASK_SECONDS, BRIEF_SECONDS, Manner, slow, unanswered
-from chalicelib.engine.writes import Writer
+from chalicelib.engine.write import sending
+from chalicelib.engine.write.silence import ASK_SECONDS, BRIEF_SECONDS, Manner, slow, unanswered
+from chalicelib.engine.write.writes import Writer
 from chalicelib.planning.context import PlanContext
 
 KINDS = {

@@ -7,8 +7,8 @@ import pytest
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.objects import key_of
 from chalicelib.domain.plan import Action, Awaited, Identity, Plan, Verb
-from chalicelib.engine.stale import refuse_if_stale
-from chalicelib.engine.written import is_as_planned
+from chalicelib.engine.plan.stale import refuse_if_stale
+from chalicelib.engine.write.written import is_as_planned
 from chalicelib.planning.normalise import digest
 
 ROLE = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "all"}, "rules": []}

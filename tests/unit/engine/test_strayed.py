@@ -8,9 +8,9 @@ from typing import Any, cast
 from chalicelib.cluster.listing import Listing
 from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey, Resource
-from chalicelib.engine.clusters import ClusterSession
-from chalicelib.engine.reading import Reading
-from chalicelib.engine.strayed import add_pulled
+from chalicelib.engine.capture.reading import Reading
+from chalicelib.engine.capture.strayed import add_pulled
+from chalicelib.engine.lane.clusters import ClusterSession
 
 RBAC = "rbac.authorization.k8s.io"
 BINDINGS = Resource(RBAC, "v1", "rolebindings", "RoleBinding", namespaced=True, verbs=frozenset({"get", "list"}))

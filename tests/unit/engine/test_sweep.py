@@ -14,14 +14,14 @@ from chalicelib.domain.errors import Conflict, LeaseLost, SegmentsGone, StorageR
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, OperationKind, State
 from chalicelib.domain.version import Manifest
-from chalicelib.engine.backup import seal
-from chalicelib.engine.budget import Budget
-from chalicelib.engine.engine import Engine
-from chalicelib.engine.flows import FLOWS
-from chalicelib.engine.lease import Lease
-from chalicelib.engine.running import give_up
-from chalicelib.engine.sweeps import Sweeps, SweepTerms, sweep_later
-from chalicelib.engine.work import Next, Step, Work
+from chalicelib.engine.lane.budget import Budget
+from chalicelib.engine.lane.engine import Engine
+from chalicelib.engine.lane.lease import Lease
+from chalicelib.engine.lane.running import give_up
+from chalicelib.engine.lane.sweeps import Sweeps, SweepTerms, sweep_later
+from chalicelib.engine.lane.work import Next, Step, Work
+from chalicelib.engine.operations.backup import seal
+from chalicelib.engine.operations.flows import FLOWS
 from chalicelib.store import condemned, layout, sweeping
 from chalicelib.store.backends.memory import MemoryBackend
 from chalicelib.store.segments import Present

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.errors import Damaged
-from chalicelib.engine import running
-from chalicelib.engine import sweep as sweep_flow
-from chalicelib.engine.sweeps import Sweeps
+from chalicelib.engine.lane import running
+from chalicelib.engine.lane.sweeps import Sweeps
+from chalicelib.engine.operations import sweep as sweep_flow
 from chalicelib.store import layout, segments, sweeping
 from chalicelib.store.repository import Repository
 from chalicelib.store.segments import Present

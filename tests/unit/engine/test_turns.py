@@ -9,9 +9,9 @@ import pytest
 
 from chalicelib.domain.errors import Cancelled, TurnEnded
 from chalicelib.domain.operation import Operation, State
-from chalicelib.engine.budget import Budget
-from chalicelib.engine.turns import TurnTerms, counted, exhausted
-from chalicelib.engine.work import Work
+from chalicelib.engine.lane.budget import Budget
+from chalicelib.engine.lane.turns import TurnTerms, counted, exhausted
+from chalicelib.engine.lane.work import Work
 from tests.unit.engine.house import NOON, House
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.operation import Operation, OperationKind, State
-from chalicelib.engine import verifying
-from chalicelib.engine.budget import Budget
-from chalicelib.engine.engine import Engine
-from chalicelib.engine.findings import Damage
-from chalicelib.engine.flows import FLOWS
-from chalicelib.engine.verify import read_damages, rows_of
+from chalicelib.engine.lane.budget import Budget
+from chalicelib.engine.lane.engine import Engine
+from chalicelib.engine.operations import verifying
+from chalicelib.engine.operations.findings import Damage
+from chalicelib.engine.operations.flows import FLOWS
+from chalicelib.engine.operations.verify import read_damages, rows_of
 from chalicelib.store import layout
 from chalicelib.store.backends.memory import MemoryBackend
 from tests.support.synthetic import SYNTHETIC, differs

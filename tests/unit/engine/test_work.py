@@ -8,9 +8,9 @@ import pytest
 
 from chalicelib.domain.errors import Cancelled, DeadlineExceeded, LeaseLost, Yielded
 from chalicelib.domain.operation import State
-from chalicelib.engine import work as module
-from chalicelib.engine.budget import Budget
-from chalicelib.engine.work import Next
+from chalicelib.engine.lane import work as module
+from chalicelib.engine.lane.budget import Budget
+from chalicelib.engine.lane.work import Next
 from chalicelib.store.backend import Exists
 from tests.unit.engine.house import NOON, House, Lease, working
 

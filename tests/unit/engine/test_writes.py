@@ -11,7 +11,7 @@ import pytest
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, TurnEnded
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.plan import Action, Identity, Verb
-from chalicelib.engine.writes import Writer
+from chalicelib.engine.write.writes import Writer
 from chalicelib.planning.context import PlanContext
 from chalicelib.planning.normalise import copy_of, digest, normalise
 

@@ -41,7 +41,7 @@ class Engine:
         self.fails = fails
 
     def attend(self, _message: WorkMessage, _budget: object) -> None:
-        logging.getLogger("chalicelib.engine.running").info("back in line", extra={"operation": OP})
+        logging.getLogger("chalicelib.engine.lane.running").info("back in line", extra={"operation": OP})
         logging.getLogger("urllib3").info("chatter of a library")
         if self.fails:
             try:

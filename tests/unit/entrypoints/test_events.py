@@ -10,7 +10,7 @@ import pytest
 from chalicelib.domain.errors import StorageUnavailable
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.message import WorkMessage
-from chalicelib.engine import budget as budgets
+from chalicelib.engine.lane import budget as budgets
 from chalicelib.entrypoints.events import queue, schedule
 from chalicelib.entrypoints.events.budget import budget_of
 from tests.unit.services.house import NOON, House

@@ -28,7 +28,11 @@ def metric(line: dict[str, Any]) -> tuple[str, set[str], dict[str, str]]:
 
 def test_a_record_is_json_with_the_ids_of_invocation_message_and_operation() -> None:
     first, second = logged("well")
-    assert (first["level"], first["message"], first["name"]) == ("INFO", "back in line", "chalicelib.engine.running")
+    assert (first["level"], first["message"], first["name"]) == (
+        "INFO",
+        "back in line",
+        "chalicelib.engine.lane.running",
+    )
     assert first["service"] == "mainstay-dev"
     assert first["function_request_id"] == "request-7"
     assert first["correlation_id"] == "m-1"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from chalicelib.domain.errors import StorageUnavailable
-from chalicelib.engine.budget import Budget
+from chalicelib.engine.lane.budget import Budget
 from chalicelib.local import pump as pumping
 from chalicelib.local.pump import Pump
 from chalicelib.store.wake import Entry

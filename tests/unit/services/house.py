@@ -13,8 +13,8 @@ from chalicelib.domain.errors import ClusterNotConfigured
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.operation import Operation, Pending, State
 from chalicelib.domain.version import Gap, Manifest
-from chalicelib.engine.schedules import Schedules
-from chalicelib.engine.sweeps import Sweeps, SweepTerms
+from chalicelib.engine.lane.schedules import Schedules
+from chalicelib.engine.lane.sweeps import Sweeps, SweepTerms
 from chalicelib.services.access import ADMINISTRATOR, Access, Asker
 from chalicelib.services.applications import Applications
 from chalicelib.services.automatic import Automatic

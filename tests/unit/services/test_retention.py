@@ -7,10 +7,10 @@ from typing import Any
 
 from chalicelib.domain.document.backup import Keep
 from chalicelib.domain.operation import OperationKind, State
-from chalicelib.engine.backup import failed
-from chalicelib.engine.lease import NoLease
-from chalicelib.engine.retention import retain
-from chalicelib.engine.work import Finish
+from chalicelib.engine.capture.retention import retain
+from chalicelib.engine.lane.lease import NoLease
+from chalicelib.engine.lane.work import Finish
+from chalicelib.engine.operations.backup import failed
 from chalicelib.language.loader import load
 from chalicelib.services.models.restores import RestoreRequest
 from chalicelib.services.models.versions import VersionChange, VersionQuery

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from chalicelib.domain.errors import Conflict, Damaged, Invalid, Malformed, NotFound
 from chalicelib.domain.ids import new_id, time_of
 from chalicelib.domain.operation import State
-from chalicelib.engine.retention import judge
+from chalicelib.engine.capture.retention import judge
 from chalicelib.language.loader import load
 from chalicelib.services.models.applications import StatusQuery, SweepQuery
 from chalicelib.services.models.restores import RestoreRequest
