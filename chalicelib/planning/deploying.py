@@ -115,11 +115,11 @@ _ANEW = (
 )
 _DELETES = (
     "Have Argo CD delete what it finds of theirs, the original's too, when they are deleted, as by an undo "
-    "(`suspend: true` takes that from them)"
+    "(`suspend: true`, `--suspend`, takes that from them)"
 )
 _UNDOES = (
     "Have what they deployed deleted when they are deleted, as by an undo: the original's too, if they lead to it "
-    "(`suspend: true` takes that from them)"
+    "(`suspend: true`, `--suspend`, takes that from them)"
 )
 
 

@@ -28,6 +28,8 @@ _Kind = tuple[str, str]
 _CLASS = ("storage.k8s.io", "StorageClass")
 #: Objects named in one warning.
 _MOST_NAMED = 20
+#: Said as a request has it, and as the command line does.
+_GOING_ON = "not suspended (`suspend: false`, `--no-suspend`) they are restored as they were."
 
 
 class Aim(Protocol):
@@ -147,17 +149,17 @@ def _acting(plan: Plan, carrier: Carrier) -> Iterator[str]:
     if twice:
         yield (
             f"Suspended, so that nothing happens twice: {named(twice, _MOST_NAMED)}. They do nothing until "
-            "somebody has them go on; with `suspend: false` they are restored as they were."
+            f"somebody has them go on; {_GOING_ON}"
         )
     if renamed:
         yield (
             f"Suspended, as what they deploy may know namespaces by their old names: {named(renamed, _MOST_NAMED)}. "
-            "They do nothing until somebody has them go on; with `suspend: false` they are restored as they were."
+            f"They do nothing until somebody has them go on; {_GOING_ON}"
         )
     if running and carrier.destination.elsewhere:
         yield (
             f"These begin by themselves, and do so where the original is as well: {named(running, _MOST_NAMED)}. "
-            "With `suspend: true` they wait."
+            "Suspended (`suspend: true`, `--suspend`) they wait."
         )
 
 
