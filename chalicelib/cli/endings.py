@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from chalicelib.cli.exits import Exit, ended, exit_of_operation
 from chalicelib.cli.failure import Failure
 from chalicelib.cli.following import follow
@@ -11,6 +9,8 @@ from chalicelib.cli.gateway import Json
 from chalicelib.cli.rendering.words import duration, printable, seconds_between
 from chalicelib.cli.session import Session
 
+#: A plan may warn of more than a screen takes: the page of the operation has them all.
+_MOST_WARNINGS = 20
 _STYLES = {"succeeded": "bold green", "partial": "bold yellow", "failed": "bold red", "cancelled": "bold"}
 
 
@@ -51,8 +51,11 @@ def _tell(session: Session, operation: Json, application: str) -> None:
         for line in _left(session, operation):
             screen.out.print(line)
     if operation["kind"] in {"restore", "undo"}:
-        for sentence in _listed((operation.get("outcome") or {}).get("warnings"), 20):
+        warnings = (operation.get("outcome") or {}).get("warnings") or []
+        for sentence in warnings[:_MOST_WARNINGS]:
             screen.warn(printable(str(sentence)))
+        if more := len(warnings[_MOST_WARNINGS:]):
+            screen.warn(session.named(f"And {more} more: {{program}} operation {operation['id']}"))
     for hint in _next(operation, application):
         screen.hint(session.named(hint))
 
@@ -101,8 +104,8 @@ def _left(session: Session, operation: Json) -> list[object]:
     return [f"  left as it is, {words}" for words in left_in_words(rows)]
 
 
-def _listed(things: object, most: int = 5) -> list[Any]:
-    return things[:most] if isinstance(things, list) else []
+def _listed(gaps: object) -> list[Json]:
+    return gaps[:5] if isinstance(gaps, list) else []
 
 
 def _next(operation: Json, application: str) -> list[str]:

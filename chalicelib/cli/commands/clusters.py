@@ -45,8 +45,8 @@ def cluster() -> None:
     given; '' takes them away.
 
     Two names for one cluster are refused, unless that is meant (--same-as): a restore to "another" cluster would be
-    one of the original. So is another cluster behind a name that is known, unless it took that one's place (--moved).
-    Both can be said alone, of a cluster that is registered.""",
+    one of the original. So is another cluster behind a name that is known, unless it took that one's place (--moved),
+    and nothing is at work there. Both can be said alone, of a cluster that is registered.""",
     examples=[
         (
             "By a kubeconfig",
@@ -120,7 +120,7 @@ def add(
 @command(
     "remove",
     short_help="Forget a cluster and its credentials.",
-    then="Nothing in the cluster changes. Refused while applications are on it.",
+    then="Nothing in the cluster changes. Refused while applications are on it, or something is restored to it.",
     examples=[("Without being asked", "{program} cluster remove dev --yes")],
 )
 @click.argument("name", metavar="NAME")

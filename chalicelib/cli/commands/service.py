@@ -48,7 +48,7 @@ def _list(session: Session) -> None:
 
     session.screen.show(answer, render, ids=(each["name"] for each in answer["items"]))
     if not answer["items"]:
-        session.screen.hint(session.named("Register one: {program} cluster add NAME"))
+        session.screen.hint(session.named("Register one: {program} cluster add NAME --kubeconfig FILE"))
         session.screen.hint(
             session.named("Or have the server's kubeconfig become `default`: {program} init -n NAMESPACE")
         )

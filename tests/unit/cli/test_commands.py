@@ -371,6 +371,16 @@ def test_what_went_less_well_is_told_at_the_end_and_later(mainstay: Mainstay, se
     assert shown in mainstay("operation", RESTORE).out
 
 
+def test_of_many_warnings_the_number_of_the_others_is_told_and_where_they_are(
+    mainstay: Mainstay, service: FakeService
+) -> None:
+    service.operations[RESTORE]["outcome"]["warnings"] = [f"warning {number} of many" for number in range(23)]
+    said = mainstay("restore", "shop", "--yes").err
+    assert said.count(" of many\n") == 20
+    assert f"warning: And 3 more: mainstay operation {RESTORE}\n" in said
+    assert mainstay("operation", RESTORE).out.count(" of many\n") == 23
+
+
 def test_a_restore_that_changed_nothing_cannot_be_taken_back(mainstay: Mainstay, service: FakeService) -> None:
     service.operations[RESTORE]["outcome"]["counts"] = {"keep": 42}
     said = mainstay("restore", "shop", "--yes")
@@ -866,7 +876,7 @@ def test_without_a_cluster_it_is_said_how_one_comes(mainstay: Mainstay, service:
     service.script["GET", "/kubernetes/clusters"] = [(200, {"items": [], "next": None})]
     said = mainstay("clusters")
     assert (said.code, said.out) == (0, "No cluster is known.\n")
-    assert "mainstay cluster add NAME" in said.err
+    assert "mainstay cluster add NAME --kubeconfig FILE\n" in said.err
 
 
 def test_a_cluster_that_does_not_answer_has_its_exit_code(mainstay: Mainstay, service: FakeService) -> None:
