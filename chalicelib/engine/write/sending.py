@@ -144,7 +144,8 @@ class Sending:
         manner = self._sent.manner
         if manner is not Manner.BRIEF:
             self._keep_silent(write, send)
-        brief = None if manner in {Manner.ASKING, Manner.ALONE} else self._silence.brief(write)
+        asking = manner in {Manner.ASKING, Manner.ALONE}
+        brief = None if asking else self._silence.brief(write, though_slow=manner is Manner.BRIEF)
         before, self._sent.wrote = self._sent.wrote, True
         began = now()
         try:
@@ -193,8 +194,9 @@ class Sending:
             raise brief from error
         with self._silence.finding_out(write):
             known = self._silence.of(write, sent=True)
-            if known is not None and self._sent.manner is Manner.USUAL:
+            if known is not None:
                 raise known from error
+            self.pause()  # those before it may have taken all the time there was
             try:
                 self._ask(write, send)
             except ClusterRefused as refusal:

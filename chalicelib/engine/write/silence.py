@@ -105,10 +105,11 @@ class Silence:
             said = "It was not sent, as another one of its kind got no answer in time. "
         return why and _because(why, said)
 
-    def brief(self, write: Write) -> ClusterRefused | None:
-        """Where others get no answer: what to say of a write that gets none in `BRIEF_SECONDS` either."""
+    def brief(self, write: Write, *, though_slow: bool) -> ClusterRefused | None:
+        """Where others get no answer (`though_slow`: or got it too late): what to say of a write that gets none in
+        `BRIEF_SECONDS` either."""
         with self._lock:
-            why = next((known for known in self._known.values() if not slow(known)), None)
+            why = next((known for known in self._known.values() if though_slow or not slow(known)), None)
         said = f"{write.verb} got no answer within {BRIEF_SECONDS:g} s. Others got none before. "
         return why and _because(why, said)
 

@@ -248,7 +248,8 @@ def test_what_is_answered_in_time_with_nothing_beside_it_is_sent_and_so_are_the_
     assert server.asked[2:] == ["dry-run a", "create a", "create b"]
 
 
-def test_of_many_that_get_no_answer_at_once_only_one_is_asked_about() -> None:
+@pytest.mark.parametrize("manner", [Manner.USUAL, Manner.ASKING])
+def test_of_many_that_get_no_answer_at_once_only_one_is_asked_about(manner: Manner) -> None:
     server = Server(refusal(500, "InternalError", HANGS))
     writer = server.writer()
     everybody = threading.Barrier(8, timeout=30)
@@ -258,7 +259,41 @@ def test_of_many_that_get_no_answer_at_once_only_one_is_asked_about() -> None:
 
     server.get = read  # type: ignore[method-assign]
     with ThreadPoolExecutor(8) as pool:
-        entries = list(pool.map(lambda number: create(writer, f"o-{number}"), range(8)))
+        entries = list(pool.map(lambda number: create(writer, f"o-{number}", manner), range(8)))
     assert len([words for words in server.asked if words.startswith("dry-run")]) == 1
     assert all(unanswered(entry) and "guard.example.com" in entry.message for entry in entries)
     assert sum("like another one of its kind" in entry.message for entry in entries) == 7
+
+
+def test_who_waits_to_ask_does_not_ask_when_its_time_is_over_meanwhile() -> None:
+    server = Server(no_answer(""))
+    server.left = 5.0
+    writer = server.writer()
+    everybody = threading.Barrier(8, timeout=30)
+    looked = threading.local()
+
+    def read(_resource: Resource, _namespace: str, _name: str) -> None:
+        if not hasattr(looked, "yes"):
+            looked.yes = True
+            everybody.wait()  # all were sent by now, and none was answered
+
+    def ask_until_the_end(body: Body, manager: str, **options: Any) -> Body:
+        if options.get("dry_run"):
+            server.left = 0.0
+        return Server.create(server, body, manager, **options)
+
+    server.get, server.create = read, ask_until_the_end  # type: ignore[method-assign, assignment]
+    with ThreadPoolExecutor(8) as pool:
+        tries = [pool.submit(create, writer, f"o-{number}") for number in range(8)]
+    assert len([words for words in server.asked if words.startswith("dry-run")]) == 1
+    assert sorted(type(each.exception()).__name__ for each in tries) == ["ClusterUnreachable", *["TurnEnded"] * 7]
+
+
+@pytest.mark.usefixtures("slowly")
+def test_what_is_sent_briefly_is_not_asked_about_where_others_were_only_too_slow() -> None:
+    server = Server()
+    writer = server.writer()
+    create(writer, "a")
+    assert unanswered(create(writer, "b", Manner.BRIEF))
+    assert server.asked[2:] == ["create b"]
+    assert server.limits[2:] == [BRIEF_SECONDS]
