@@ -140,6 +140,7 @@ def operation_view(
         outcome=dict(operation.outcome),
         error=operation.error,
         trouble=operation.trouble,
+        touched_at=operation.touched_at,
         requested_by=operation.requested_by,
         requested_at=operation.requested_at,
         started_at=operation.started_at,

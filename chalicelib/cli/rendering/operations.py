@@ -27,8 +27,8 @@ _SAYS_NOTHING = 60.0
 def progress_line(operation: Json, seconds: float, *, width: int, unchanged: float = 0.0) -> Text:
     """`restore · apply · 132/420 objects · 12 s · about 20 s left`; cut to `width` (0: whole).
 
-    `unchanged`: for how many seconds it has been just so. A server whose storage is full or away cannot write down
-    what keeps it from going on.
+    `unchanged`: for how many seconds it has been just so, to the moment when its worker last wrote (who waits for
+    workloads does). A server whose storage is full or away cannot write down what keeps it from going on.
     """
     parts = [str(operation["kind"])]
     state = operation["state"]

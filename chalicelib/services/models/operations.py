@@ -53,6 +53,7 @@ class OperationView(View):
     trouble: OperationError | None = Field(
         None, description="Why the last try of its step came to nothing, while another one is to come."
     )
+    touched_at: datetime | None = Field(None, description="When its worker last wrote down how far it is.")
     requested_by: str
     requested_at: datetime
     started_at: datetime | None

@@ -11,6 +11,8 @@ from chalicelib.domain.operation import State
 from chalicelib.engine.lane import work as module
 from chalicelib.engine.lane.budget import Budget
 from chalicelib.engine.lane.work import Next
+from chalicelib.services.models.operations import OperationView
+from chalicelib.services.views import operation_view
 from chalicelib.store.backend import Exists
 from tests.unit.engine.house import NOON, House, Lease, working
 
@@ -151,6 +153,24 @@ def test_progress_is_written_at_most_once_a_second_and_the_newest_is_known(
         at[0] += 0.25
     assert writes == [0, 4, 8]
     assert work.latest.done == 9
+
+
+def test_who_waits_for_something_that_takes_long_shows_that_it_still_does(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: at[0])
+    work = working(house)
+
+    def shown() -> OperationView:
+        work.report(1, 2, "workloads and checks")
+        at[0] += 2
+        house.clock.advance(2)
+        return operation_view(house.get(work.operation))
+
+    first, second = shown(), shown()
+    assert first.progress == second.progress
+    assert first != second
 
 
 def test_an_operation_follows_the_document_it_began_with(house: House) -> None:
