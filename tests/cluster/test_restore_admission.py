@@ -1,4 +1,4 @@
-"""What admission changes when an object is made, and nobody can change afterwards."""
+"""What admission changes when an object is made, and nobody can change afterwards; and when one is updated."""
 
 from __future__ import annotations
 
@@ -36,6 +36,12 @@ ADDED = [
     {"op": "add", "path": "/spec/tolerations/-", "value": {"key": "spot", "operator": "Exists"}},
     {"op": "add", "path": "/spec/volumes/-", "value": {"name": "certificates", "emptyDir": {}}},
 ]
+CONF = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: conf}
+data: {colour: red}
+"""
 LIMITS = {"default": {"cpu": "200m"}, "defaultRequest": {"cpu": "100m"}, "type": "Container"}
 
 
@@ -140,6 +146,68 @@ def test_a_worker_knows_the_pod_that_another_made_by_what_admission_adds(
             assert (done.state, done.error) == (State.SUCCEEDED, None)
             assert done.turns >= 1
             assert done.outcome["verified"] == {"equal": 1}
+
+
+@contextmanager
+def a_webhook_that_changes_updates(scene: Scene, directory: Path) -> Iterator[None]:
+    """In force as long as the context lasts."""
+    with serve(directory) as webhook:
+        webhook.changes = [{"op": "add", "path": "/data/injected", "value": "yes"}]
+        with changing(scene.api, scene.namespace, webhook, "configmaps", operation="UPDATE"):
+
+            def in_force() -> bool:
+                asked = scene.api.patch(scene.find("ConfigMap/conf") + "?dryRun=All", {"data": {"asked": "yes"}})
+                return "injected" in asked["data"]
+
+            wait_until(in_force, seconds=30, what="admission to change updates")
+            yield
+
+
+def end_of_time() -> None:
+    raise TurnEnded("The worker's time is over.")
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["new", "there before"])
+def test_a_worker_knows_the_update_that_another_made_by_what_admission_changes(
+    control_plane, tmp_path: Path, before: bool
+) -> None:
+    with open_scene(control_plane, CONF) as scene:
+        version = scene.backup()
+        if not before:
+            scene.patch("ConfigMap/conf", {"data": {"colour": "blue"}})
+        with a_webhook_that_changes_updates(scene, tmp_path):
+            if before:
+                scene.patch("ConfigMap/conf", {"data": {"colour": "blue"}})
+                assert scene.get("ConfigMap/conf")["data"]["injected"] == "yes"
+            scene.watch.add(Moment("write-answered", r"PUT .*/configmaps/conf"), end_of_time)
+            done = scene.finish(scene.start("restore", version=version))
+
+            assert (done.state, done.error) == (State.SUCCEEDED, None)
+            assert done.turns >= 1
+            assert done.outcome["verified"] == {"equal": 1}
+            assert scene.get("ConfigMap/conf")["data"] == {"colour": "red", "injected": "yes"}
+
+
+@pytest.mark.parametrize("moment", ["write-allowed", "write-answered"])
+def test_what_somebody_changed_beside_an_update_of_a_worker_that_ended_is_not_taken_for_its(
+    control_plane, tmp_path: Path, moment: str
+) -> None:
+    """Right before the update, which is then refused, and right after it."""
+    with open_scene(control_plane, CONF) as scene:
+        version = scene.backup()
+        scene.patch("ConfigMap/conf", {"data": {"colour": "blue"}})
+        with a_webhook_that_changes_updates(scene, tmp_path):
+
+            def end() -> None:
+                scene.patch("ConfigMap/conf", {"data": {"theirs": "yes"}})
+                end_of_time()
+
+            scene.watch.add(Moment(moment, r"PUT .*/configmaps/conf"), end)
+            done = scene.finish(scene.start("restore", version=version))
+
+            assert done.state is State.FAILED
+            assert "between plan and apply" in done.error.message
+            assert scene.get("ConfigMap/conf")["data"]["theirs"] == "yes"
 
 
 def test_a_pod_of_which_no_other_may_be_made_is_replaced_as_ever(control_plane, tmp_path: Path) -> None:

@@ -91,9 +91,12 @@ def guarding(api: Api, namespace: str, webhook: Webhook, *resources: str, second
 
 
 @contextmanager
-def changing(api: Api, namespace: str, webhook: Webhook, *resources: str) -> Iterator[None]:
-    """The webhook changes what of some resources is made in one namespace. It takes effect a moment later."""
-    with _registered(api, "Mutating", namespace, webhook, list(resources), ["CREATE"], 10):
+def changing(
+    api: Api, namespace: str, webhook: Webhook, *resources: str, operation: str = "CREATE"
+) -> Iterator[None]:
+    """The webhook changes what of some resources is made (or updated) in one namespace. It takes effect a moment
+    later."""
+    with _registered(api, "Mutating", namespace, webhook, list(resources), [operation], 10):
         yield
 
 

@@ -22,7 +22,7 @@ _CONNECTIONS = 16
 def carry_out(work: Work, of: Plan, phase: str, target: Target) -> Applied:
     """Carry a plan out, from where the ledger says that an earlier worker was; `phase` is `apply` or `undo`."""
     entries = read_entries(work.repository, work.operation.application, work.operation.id)
-    session = work.session
+    session, known = work.session, state_of(entries, phase)
     wanted = wanted_of(work.repository, work.application.id, session, target.version, target)
     context = context_of(session, work.document, wanted)
     coming = frozenset(action.object.key for action in of.actions if action.verb in {Verb.CREATE, Verb.REPLACE})
@@ -32,9 +32,9 @@ def carry_out(work: Work, of: Plan, phase: str, target: Target) -> Applied:
         of.actions,
         phase=phase,
         wanted=wanted.bodies,
-        writer=Writer(session, context, work.pause, work.look, work.operation.id, coming, work.left),
+        writer=Writer(session, context, work.pause, work.look, work.operation.id, coming, work.left, known.open),
         ledger=Ledger(work),
-        known=state_of(entries, phase),
+        known=known,
         keep_going=phase == "undo" or Options.of(work).on_failure == "keep",
         connections=_CONNECTIONS,
     )

@@ -4,18 +4,20 @@ Every action may meet its own earlier work: an answer can be lost, and a worker 
 ledger. So each first asks (or is told by the server's refusal) what is there, and does only what is left to do:
 
     create    there and equal: done.     there and different: moved.
-    update    equal already: done.       as planned: PUT with its resourceVersion.    anything else: moved.
+    update    equal already: done.       as planned: PUT with its resourceVersion.    as a PUT left it: done.
+                                         anything else: moved.
     replace   gone: create.              as planned: delete, wait, create.            another that is equal: done.
     delete    gone: done.                the planned uid: delete with preconditions.  another uid: moved.
 
 *Moved* means that somebody else changed the object since the plan was made; nothing is written over that. What
-admission adds when an object is made is no such change: where another one would be made just so, it is equal.
+admission adds when an object is made is no such change: where another one would be made just so, it is equal. Nor is
+what it makes of an update that may have been sent (see `updated`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from chalicelib.cluster.client import outcome_unknown
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, Conflict, DeadlineExceeded, MainstayError
@@ -29,6 +31,7 @@ from chalicelib.engine.write.deleting import Deleting
 from chalicelib.engine.write.owners import Owners
 from chalicelib.engine.write.sending import MOST_TRIES, Sending
 from chalicelib.engine.write.silence import Manner
+from chalicelib.engine.write.updated import is_as_updated
 from chalicelib.engine.write.volumes import Kept, Volumes
 from chalicelib.engine.write.written import Written, busy, is_as_planned, moved, sentences
 from chalicelib.planning import creation, ownership
@@ -39,7 +42,9 @@ from chalicelib.planning.order import OWNER
 
 
 class Writer:
-    """Carries out actions of one plan on one cluster. Safe to use from several threads."""
+    """Carries out actions of one plan on one cluster. Safe to use from several threads.
+
+    `begun` are the numbers of those that earlier workers may have sent: their intents have no outcome."""
 
     def __init__(
         self,
@@ -50,9 +55,11 @@ class Writer:
         operation: str,
         coming: frozenset[ObjectKey],
         left: Callable[[], float] = lambda: float("inf"),
+        begun: Collection[int] = (),
     ) -> None:
         volumes = Volumes(session, operation)
         self._context = context
+        self._begun = set(begun)
         self._sending = Sending(session, pause, look, left)
         self._owners = Owners(session, coming)
         self._attaching = Attaching(self._sending, self._owners, volumes)
@@ -75,8 +82,10 @@ class Writer:
             uid_before=action.live_uid,
         )
         try:
-            written = self._dispatch(action, wanted)
+            written = self._dispatch(action, wanted, begun=number in self._begun)
         except (ClusterRefused, Conflict, DeadlineExceeded) as error:
+            if self._sending.wrote:
+                self._begun.add(number)  # it may be tried again
             return entry.model_copy(
                 update={
                     "mark": "failed",
@@ -104,7 +113,7 @@ class Writer:
         """Give what was created before its owner the reference to it (see `Attaching.adopt`)."""
         self._attaching.adopt(earlier)
 
-    def _dispatch(self, action: Action, wanted: Body | None) -> Written:
+    def _dispatch(self, action: Action, wanted: Body | None, *, begun: bool) -> Written:
         resource = self._sending.resource(action.object.key)
         if action.verb is Verb.DELETE:
             return self._deleting.delete(action, resource)
@@ -115,10 +124,10 @@ class Writer:
         if action.verb is Verb.CREATE:
             return self._creating.create(action.object.key, resource, wanted)
         if action.verb is Verb.UPDATE:
-            return self._update(action, resource, wanted)
+            return self._update(action, resource, wanted, begun=begun)
         return self._replace(action, resource, wanted)
 
-    def _update(self, action: Action, resource: Resource, wanted: Body) -> Written:
+    def _update(self, action: Action, resource: Resource, wanted: Body, *, begun: bool) -> Written:
         key = action.object.key
         path = resource.object_path(key.namespace, key.name)
         for tried in range(MOST_TRIES):
@@ -130,11 +139,14 @@ class Writer:
             self._attaching.put_off(resource, wanted)
             if comparison.equal:
                 return Written.of(f"GET {path}", live, "it was equal already")
-            if not is_as_planned(action, comparison.live):
-                raise moved(key, comparison, "changed")
-            body, _ = self._owners.resolve(creation.for_update(comparison.target, live, resource))
-            manager = ownership.best_manager(wanted, live)
             try:
+                if not is_as_planned(action, comparison.live):
+                    sent = begun or self._sending.wrote
+                    if sent and is_as_updated(self._sending, self._owners, action, resource, live, comparison):
+                        return Written.of(f"GET {path}", live, "It was updated already.")
+                    raise moved(key, comparison, "changed")
+                body, _ = self._owners.resolve(creation.for_update(comparison.target, live, resource))
+                manager = ownership.best_manager(wanted, live)
                 made = self._sending.replace(body, manager, resource=resource)
             except ClusterRefused as error:
                 if error.reason == "Conflict":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,6 +13,7 @@ from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, TurnEnd
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.plan import Action, Identity, Verb
 from chalicelib.engine.write.writes import Writer
+from chalicelib.planning.compare import compare
 from chalicelib.planning.context import PlanContext
 from chalicelib.planning.normalise import copy_of, digest, normalise
 
@@ -65,13 +67,14 @@ class Server:
         if self.over:
             raise TurnEnded("The worker's time is over.")
 
-    def writer(self, served: Resource = CONFIG_MAP) -> Writer:
+    def writer(self, served: Resource = CONFIG_MAP, begun: Collection[int] = ()) -> Writer:
         self.over = False
         resources = {("", "ConfigMap"): served}
         discovery = SimpleNamespace(resource_for=lambda group, kind: resources.get((group, kind)))
         asked = {"objects": self, "discovery": discovery, "rediscover": lambda: discovery, "client": self}
         session = cast("Any", SimpleNamespace(**asked))
-        return Writer(session, PlanContext(resources=resources), self.pause, lambda: None, "op", frozenset())
+        context = PlanContext(resources=resources)
+        return Writer(session, context, self.pause, lambda: None, "op", frozenset(), begun=begun)
 
 
 @pytest.fixture
@@ -140,3 +143,108 @@ def test_nothing_is_written_of_a_kind_that_has_another_scope_by_now(server: Serv
     assert entry.mark == "failed"
     assert "the scope Cluster by now" in entry.message
     assert server.there is None
+
+
+# ── an update that may have been made already ───────────────────────────────────────────────────────────────
+
+PLAIN: Body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "conf"}}
+
+
+class Changing(Server):
+    """Its admission makes something of the data of each update, of what is sent and what is there."""
+
+    write_seconds = 8.0
+
+    def __init__(self, admit: Callable[[Body, Body], Body], loses: int = 0) -> None:
+        super().__init__()
+        self._admit = admit
+        self._loses = loses
+        self.asked: list[str] = []
+        self.has({"colour": "blue"})
+
+    def has(self, data: Body, uid: str = "u") -> None:
+        self.there = {**PLAIN, "metadata": {**PLAIN["metadata"], "uid": uid, "resourceVersion": "1"}, "data": data}
+
+    def replace(self, body: Body, _manager: str, *, resource: Resource, dry_run: bool = False, **_: Any) -> Body:
+        assert resource == CONFIG_MAP
+        assert self.there is not None
+        self.asked.append("dry run" if dry_run else "PUT")
+        made = {**body, "data": self._admit(body["data"], self.there["data"])}
+        if not dry_run:
+            self.there = {**made, "metadata": {**made["metadata"], "resourceVersion": "2"}}
+        if not dry_run and self._loses:
+            self._loses -= 1
+            raise ClusterUnreachable("no usable answer", details={"outcome": "unknown"})
+        return made
+
+    def update(self) -> Action:
+        """The plan's, of what is there now."""
+        live = normalise(copy_of(cast("Body", self.there)), CONFIG_MAP)
+        comparison = compare(RED, live, PlanContext(resources={("", "ConfigMap"): CONFIG_MAP}))
+        planned = {"differences": comparison.differences, "live_digest": digest(live).hex(), "live_uid": "u"}
+        return CREATE.model_copy(update={"verb": Verb.UPDATE, "reason": "differs", **planned})
+
+
+RED: Body = {**PLAIN, "data": {"colour": "red"}}
+
+
+def adds(sent: Body, _there: Body) -> Body:
+    return {**sent, "injected": "yes"}
+
+
+def lets_nothing_through(_sent: Body, there: Body) -> Body:
+    return there
+
+
+def test_what_admission_made_of_an_update_is_known_as_it() -> None:
+    server = Changing(adds)
+    action = server.update()
+    server.has({"colour": "red", "injected": "yes"})
+    entry = server.writer(begun=[0]).perform(0, "apply", action, RED)
+    assert (entry.mark, entry.message) == ("done", "It was updated already.")
+    assert server.asked == ["dry run"]
+
+
+def test_an_update_whose_answer_was_lost_is_known_although_admission_changed_it() -> None:
+    server = Changing(adds, loses=1)
+    entry = server.writer().perform(0, "apply", server.update(), RED)
+    assert (entry.mark, entry.message) == ("done", "It was updated already.")
+    assert server.asked == ["PUT", "dry run"]
+
+
+def test_what_changed_before_anything_was_sent_is_not_asked_about() -> None:
+    server = Changing(adds)
+    action = server.update()
+    server.has({"colour": "red", "injected": "yes"})
+    entry = server.writer(begun=[1]).perform(0, "apply", action, RED)
+    assert entry.mark == "failed"
+    assert "between plan and apply" in entry.message
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("data", "uid"),
+    [
+        ({"colour": "red", "injected": "no"}, "u"),
+        ({"colour": "red", "injected": "yes", "theirs": "yes"}, "u"),
+        ({"colour": "green", "injected": "yes"}, "u"),
+        ({"colour": "red", "injected": "yes"}, "another"),
+    ],
+)
+def test_what_an_update_would_change_or_what_is_another_is_somebody_elses(data: Body, uid: str) -> None:
+    server = Changing(adds)
+    action = server.update()
+    server.has(data, uid)
+    entry = server.writer(begun=[0]).perform(0, "apply", action, RED)
+    assert (entry.mark, entry.wrote) == ("failed", False)
+    assert "PUT" not in server.asked
+
+
+@pytest.mark.parametrize("data", [{"colour": "green"}, {"colour": "blue", "theirs": "yes"}])
+def test_what_no_update_can_change_any_more_is_somebody_elses_if_nothing_is_as_it_was_to_be(data: Body) -> None:
+    server = Changing(lets_nothing_through)
+    action = server.update()
+    server.has(data)
+    entry = server.writer(begun=[0]).perform(0, "apply", action, RED)
+    assert (entry.mark, entry.wrote) == ("failed", False)
+    assert "PUT" not in server.asked
