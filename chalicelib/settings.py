@@ -17,6 +17,7 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from chalicelib.domain.errors import Invalid, Problem
+from chalicelib.domain.forms import Form
 from chalicelib.domain.problems import problems_of
 
 #: The release, as `pyproject.toml` has it (in Lambda there is no installed package to ask).
@@ -75,7 +76,7 @@ class Settings(BaseModel):
     admin_token_file: Path | None = Field(
         None, alias="MAINSTAY_ADMIN_TOKEN_FILE", description="A file that holds the administrator's token."
     )
-    admin_token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(
+    admin_token_sha256: Annotated[str, Form(r"[0-9a-f]{64}", "64 hex digits in lower case")] | None = Field(
         None,
         alias="MAINSTAY_ADMIN_TOKEN_SHA256",
         description="SHA-256 of the administrator's token, in hex, where the token itself must not be (in Lambda).",

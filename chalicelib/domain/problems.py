@@ -58,10 +58,9 @@ _BOUNDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "string_too_long": lambda context: f"it must have {_counted(context['max_length'], 'character')} at most",
     "too_short": lambda context: f"it must have {_counted(context['min_length'], 'entry', 'entries')} at least",
     "too_long": lambda context: f"it must have {_counted(context['max_length'], 'entry', 'entries')} at most",
-    "string_pattern_mismatch": lambda context: f"it must match the regular expression `{context['pattern']}`",
     "literal_error": lambda context: f"it must be {_options(context['expected'])}",
     "enum": lambda context: f"it must be {_options(context['expected'])}",
-    # Our own: see `domain.fields` and `domain.document.part`.
+    # Our own: see `domain.fields`, `domain.forms` and `domain.document.part`.
     "written": lambda context: f"it must be {context['what']}",
     "sentence": lambda context: _phrase(str(context["sentence"])),
 }

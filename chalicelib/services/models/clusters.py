@@ -7,7 +7,36 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from chalicelib.domain.forms import Form
 from chalicelib.services.models.shapes import Page, Request, View
+
+EksName = Annotated[
+    str, Form(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", "a cluster's name at AWS: letters, digits, `-` and `_`, 100 at most")
+]
+Region = Annotated[str, Form(r"[a-z]{2}(-[a-z]+)+-[0-9]+", "a region of AWS such as `eu-central-1`")]
+RoleArn = Annotated[
+    str,
+    Field(max_length=500),
+    Form(
+        r"(arn:aws[a-z-]*:iam::[0-9]{12}:role/.+)?",
+        "the ARN of a role such as `arn:aws:iam::123456789012:role/mainstay`",
+    ),
+]
+Endpoint = Annotated[
+    str,
+    Field(max_length=500),
+    Form(r"https://.*", "an address such as `https://1A2B.gr7.eu-central-1.eks.amazonaws.com`"),
+]
+Proxy = Annotated[
+    str, Field(max_length=500), Form(r"(http://[^/\s]+/?)?", "an address such as `http://proxy.example.com:3128`")
+]
+RegisteredName = Annotated[
+    str,
+    Form(
+        r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?",
+        "a name of at most 63 lower-case letters, digits, `-` and `.`, with a letter or digit at both ends",
+    ),
+]
 
 
 class ClusterQuery(Request):
@@ -19,22 +48,18 @@ class ClusterQuery(Request):
 class EksSettings(Request):
     """A cluster of AWS' EKS. Its address and authority are asked of AWS, or given here."""
 
-    name: Annotated[str, Field(pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$")]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")]
-    role_arn: Annotated[str, Field(pattern=r"^(arn:aws[a-z-]*:iam::[0-9]{12}:role/.+)?$", max_length=500)] | None = (
-        Field(
-            None,
-            description="The role that the cluster is asked with; empty: Mainstay's own. Default: the one this very "
-            "cluster is registered with, else Mainstay's own.",
-        )
+    name: EksName
+    region: Region
+    role_arn: RoleArn | None = Field(
+        None,
+        description="The role that the cluster is asked with; empty: Mainstay's own. Default: the one this very "
+        "cluster is registered with, else Mainstay's own.",
     )
-    endpoint: Annotated[str, Field(pattern=r"^https://", max_length=500)] | None = Field(
-        None, description="Address of its API server; default: what AWS says."
-    )
+    endpoint: Endpoint | None = Field(None, description="Address of its API server; default: what AWS says.")
     certificate_authority: Annotated[str, Field(max_length=64 * 1024)] | None = Field(
         None, description="With `endpoint`: its authority, PEM in base64, as `aws eks describe-cluster` shows it."
     )
-    proxy: Annotated[str, Field(pattern=r"^(http://[^/\s]+/?)?$", max_length=500)] | None = Field(
+    proxy: Proxy | None = Field(
         None,
         description="An HTTP proxy that the API server is reached through, `http://[user:password@]host:port`; it is "
         "stored encrypted and never shown. Empty: none. Default: the one this very cluster is registered with.",
@@ -45,7 +70,7 @@ class ClusterSettings(Request):
     """How to work with a cluster. Credentials are tried before they are stored, and never shown again."""
 
     pods_amount: Annotated[int, Field(ge=0, le=100)] | None = Field(None, description="Most helper pods at once.")
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")] | None = None
+    name: RegisteredName | None = None
     kubeconfig: Annotated[str, Field(min_length=1, max_length=512 * 1024)] | None = None
     context: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     eks: EksSettings | None = None

@@ -6,13 +6,26 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from chalicelib.domain.forms import Form
 from chalicelib.services.models.shapes import Request
 
 Mode = Literal["exact", "merge", "missing"]
 #: `Kind.group/name` with `*` and `?`; a namespace may stand before the name.
 Only = Annotated[list[Annotated[str, Field(min_length=1, max_length=400)]], Field(max_length=1000)]
-NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-ClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$")]
+NamespaceName = Annotated[
+    str,
+    Form(
+        r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+        "a namespace's name: at most 63 lower-case letters, digits and `-`, with a letter or digit at both ends",
+    ),
+]
+ClassName = Annotated[
+    str,
+    Form(
+        r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?",
+        "a storage class's name: lower-case letters, digits, `-` and `.`, with a letter or digit at both ends",
+    ),
+]
 KindName = Annotated[str, Field(min_length=1, max_length=300)]
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from chalicelib.domain.forms import Form
+
 
 class Shape(BaseModel):
     """What they have in common. They are built when first used: a cold Lambda must not pay for all of them."""
@@ -44,6 +46,10 @@ class Gone(View):
     deleted: bool = True
 
 
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=100),
+    Form(r"[^\x00-\x1f\x7f]+", "one line of text, without tabs and other control characters"),
+]
 LongText = Annotated[str, Field(max_length=2000)]
 DocumentText = Annotated[str, Field(min_length=1, max_length=1024 * 1024)]

@@ -7,10 +7,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 
+from chalicelib.domain.forms import Form
 from chalicelib.domain.version import Gap, ImageSeen, KindSummary, Pulled
 from chalicelib.services.models.shapes import LongText, Page, PageQuery, Request, View
 
-LabelKey = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+LabelKey = Annotated[
+    str,
+    Field(min_length=1, max_length=100),
+    Form(
+        r"[A-Za-z0-9][A-Za-z0-9._/-]*",
+        "a key such as `stage`: letters, digits, `.`, `_`, `/` and `-`, with a letter or digit first",
+    ),
+]
 LabelValue = Annotated[str, Field(max_length=200)]
 Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=50)]
 
