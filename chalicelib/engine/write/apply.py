@@ -265,10 +265,12 @@ class _Applying:
 
     def _ask_again(self) -> None:
         """Try what waits for room, and one of each kind that waits for an answer; the others of that kind if it had
-        one."""
+        one: not all at once, which may be what the server was too slow for."""
         groups = self.put_off.for_answers
         self.carry_out([*self.put_off.for_room, *(group[0] for group in groups)], Manner.ASKING)
-        self.carry_out([item for first, *others in groups if first not in self.put_off for item in others])
+        for first, *others in groups:
+            if first not in self.put_off:
+                self._try_slowly(others)
 
     def _try_briefly(self) -> None:
         """A webhook can be meant for some objects of a kind only: the others are to be done all the same."""

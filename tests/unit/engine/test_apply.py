@@ -259,28 +259,46 @@ def test_what_the_server_is_too_slow_for_is_done_with_less_beside_it_and_before_
     assert told(work).open == {}
 
 
+class Busy(Cluster):
+    """It manages two writes at once, but for a while, until `back` is done, none of large ones."""
+
+    def __init__(self, back: str = "") -> None:
+        super().__init__()
+        self._back = back
+        self._counting = threading.Lock()
+        self._under_way = 0
+
+    def perform(self, *words: Any) -> LedgerEntry:
+        with self._counting:
+            self._under_way += 1
+            beside = self._under_way
+        time.sleep(0.01)  # as long as others come in: more than two are too many for the first of them, too
+        slow = max(beside, self._under_way) > 2
+        away = words[2].object.name != self._back and self._back not in ("", *self.done)
+        self._answers[words[2].object.name] = SLOW if slow else HANGS if away else ""
+        entry = super().perform(*words)
+        with self._counting:
+            self._under_way -= 1
+        return entry
+
+
 def test_a_server_that_manages_two_writes_at_once_gets_no_more_in_the_end(work: Work) -> None:
     names = [f"large-{number:02}" for number in range(20)]
-    under_way = 0
-    lock = threading.Lock()
-
-    class Busy(Cluster):
-        def perform(self, *words: Any) -> LedgerEntry:
-            nonlocal under_way
-            with lock:
-                under_way += 1
-                beside = under_way
-            time.sleep(0.01)  # as long as others come in: more than two are too many for the first of them, too
-            self._answers[words[2].object.name] = SLOW if max(beside, under_way) > 2 else ""
-            entry = super().perform(*words)
-            with lock:
-                under_way -= 1
-            return entry
-
     cluster = Busy()
     applied = carry_out(work, cluster, [action(name) for name in names])
     assert applied.failed == []
     assert sorted(cluster.done) == names
+
+
+def test_a_server_that_answers_again_at_the_end_is_not_given_all_at_once_then(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ANSWER_LIMIT", 0.0)
+    names = [f"large-{number:02}" for number in range(20)]
+    cluster = Busy(back="later")
+    applied = carry_out(work, cluster, [*(action(name) for name in names), action("later", 1)])
+    assert applied.failed == []
+    assert sorted(cluster.done) == [*names, "later"]
 
 
 def test_what_is_too_slow_by_itself_waits_for_the_end_like_what_hangs(
