@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.ids import time_of
+from chalicelib.domain.request import NEWEST_GOOD
 from chalicelib.services.refusals import invalid
 
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ _MAKING = timedelta(minutes=2)
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?")
 _LIKE_AN_ID = re.compile(r"(?:app|ver|op|cl|usr)-[a-z0-9]{26}", re.IGNORECASE)
+
+#: What stands where a version's name could, and is understood as something else: by commands (`cli.naming`, and
+#: `live` in a comparison) and in signed requests.
+WORDS_FOR_VERSIONS = frozenset({"latest", "previous", "live", NEWEST_GOOD})
+#: Unicode's categories of what is not seen or breaks lines, and what turns the direction of what follows.
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def well_formed(name: str) -> str:
@@ -38,6 +46,33 @@ def well_formed(name: str) -> str:
         )
     if _LIKE_AN_ID.fullmatch(name):
         raise invalid("name", "it looks like an identifier", "use a name that cannot be taken for one")
+    return name
+
+
+def version_name(name: str) -> str:
+    """`name`, if a version can be meant by it and it fits into a table; else `Invalid`. Empty is none."""
+    if name and not name.strip():
+        raise invalid("name", "it is blank", "give it letters, or leave it out")
+    if name.casefold() in WORDS_FOR_VERSIONS:
+        raise invalid(
+            "name",
+            f"`{name}` always means another version than the one that is called so",
+            "use a name of its own, such as `before-upgrade`",
+        )
+    if "@" in name:
+        raise invalid(
+            "name", "`@` ends the application's name where a version is given as APP@VERSION", "leave it out"
+        )
+    if _LIKE_AN_ID.fullmatch(name):
+        raise invalid("name", "it looks like an identifier", "use a name that cannot be taken for one")
+    unseen = next((each for each in name if unicodedata.category(each) in _UNSEEN), "")
+    if unseen:
+        code = unseen.encode("unicode_escape").decode()
+        raise invalid(
+            "name",
+            f"it has a line break or another character that is not seen (`{code}`, number {name.index(unseen) + 1})",
+            "write it on one line, without that character; a comment may have several lines",
+        )
     return name
 
 

@@ -15,7 +15,7 @@ from chalicelib.domain.labels import LabelSelector
 from chalicelib.domain.operation import OperationKind, State
 from chalicelib.domain.patterns import KindPattern
 from chalicelib.domain.version import Manifest, Note
-from chalicelib.services import comparing, paging, views
+from chalicelib.services import comparing, naming, paging, views
 from chalicelib.services.access import Asker
 from chalicelib.services.documents import accepted
 from chalicelib.services.elsewhere import Elsewhere
@@ -76,7 +76,11 @@ class Versions:
     def backup(self, asker: Asker, request: BackupRequest) -> OperationView:
         """Start a backup. Asked for twice while one waits in line, it is made once."""
         application = self._repository.applications.get(parse_id(request.id, "app")).id
-        arguments = {"name": request.name, "comment": request.comment, "labels": dict(request.labels)}
+        arguments = {
+            "name": naming.version_name(request.name),
+            "comment": request.comment,
+            "labels": dict(request.labels),
+        }
         return self._operations.start(asker, OperationKind.BACKUP, application, arguments)
 
     def restore(
@@ -203,6 +207,8 @@ class Versions:
     def update(self, asker: Asker, query: VersionQuery, request: VersionChange) -> VersionView:  # noqa: ARG002
         """Change what people say about a version."""
         manifest = self._manifest(query.version_id)
+        if request.name is not None:
+            naming.version_name(request.name)
         changes = {
             name: getattr(request, name)
             for name in ("name", "comment", "labels", "hold")

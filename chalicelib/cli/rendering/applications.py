@@ -11,7 +11,7 @@ from rich.text import Text
 from chalicelib.cli.gateway import Json
 from chalicelib.cli.rendering.marks import STATES
 from chalicelib.cli.rendering.tables import Column, facts, table
-from chalicelib.cli.rendering.words import age, ago, local_time, printable, size, when
+from chalicelib.cli.rendering.words import age, ago, local_time, on_one_line, printable, size, when
 
 
 def applications_table(items: Sequence[Json], now: datetime) -> Iterator[RenderableType]:
@@ -188,7 +188,7 @@ def _version(version: object, now: datetime) -> str:
         return "none"
     if not isinstance(version, dict):
         return str(version)
-    name = f"  {printable(str(version['name']))}" if version.get("name") else ""
+    name = f"  {on_one_line(str(version['name']))}" if version.get("name") else ""
     purpose = "  before restore" if version.get("purpose") == "safety" else ""
     return f"{version.get('id')}{name}{purpose}  {ago(version.get('capturedAt'), now)}"
 

@@ -12,7 +12,7 @@ from chalicelib.cli.gateway import Json
 from chalicelib.cli.rendering.marks import STATES, Marks
 from chalicelib.cli.rendering.objects import kind_of
 from chalicelib.cli.rendering.tables import Column, facts, table
-from chalicelib.cli.rendering.words import age, counted, duration, printable, size, when
+from chalicelib.cli.rendering.words import age, counted, duration, on_one_line, printable, size, when
 
 _MOST_ROWS = 20
 
@@ -36,8 +36,8 @@ def versions_table(items: Sequence[Json], now: datetime) -> Iterator[RenderableT
                 version_state(version),
                 f"{version.get('objects') or 0:,}",
                 size(version.get("addedBytes")),
-                printable(version.get("name") or _purpose(version)),
-                printable(_comment(version)),
+                on_one_line(version.get("name") or _purpose(version)),
+                _comment(version),
             ]
             for version in items
         ],
@@ -60,7 +60,7 @@ def version_page(
     yield facts(
         [
             ("Version", version["id"]),
-            ("Name", printable(version.get("name") or "")),
+            ("Name", on_one_line(version.get("name") or "")),
             ("Comment", printable(version.get("comment") or "")),
             ("Labels", _labels(version)),
             ("Application", printable(application)),
@@ -167,11 +167,11 @@ def _purpose(version: Json) -> str:
 
 def _comment(version: Json) -> str:
     labels = _labels(version)
-    return "  ".join(part for part in (version.get("comment") or "", labels and f"[{labels}]") if part)
+    return "  ".join(part for part in (on_one_line(version.get("comment") or ""), labels and f"[{labels}]") if part)
 
 
 def _labels(version: Json) -> str:
-    return printable(", ".join(f"{key}={given}" for key, given in (version.get("labels") or {}).items()))
+    return on_one_line(", ".join(f"{key}={given}" for key, given in (version.get("labels") or {}).items()))
 
 
 def _by(version: Json) -> str:

@@ -15,6 +15,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
+def on_one_line(text: str) -> str:
+    """`printable`, with line breaks and tabs become spaces: what somebody wrote, in a row of a table."""
+    return printable(" ".join(text.split()))
+
+
 def size(count: float | None) -> str:
     """Bytes for people, in powers of 1024: `0 B`, `1.5 KiB`, `20 GiB`."""
     if count is None:

@@ -300,6 +300,12 @@ ver-01kb1111000000000000000001  26h  complete       42  2.0 KiB
     assert "by hand  [stage=prod]" in drawn(versions_table(versions, NOW), width=120)
 
 
+def test_what_people_wrote_about_a_version_stays_in_its_row() -> None:
+    said = {"name": "two\nlines\x1b", "comment": "first\r\n\tsecond", "labels": {"by": "a\nb"}}
+    (_, row) = drawn(versions_table([fake.version(fake.NEW, **said)], NOW), width=140).splitlines()
+    assert row.endswith("two lines\\x1b  first second  [by=a b]")
+
+
 def test_a_partial_version_says_what_it_lacks() -> None:
     gap = {"group": "", "kind": "Secret", "namespace": "shop", "status": 403, "message": "secrets is forbidden"}
     version = fake.detail(fake.version(fake.NEW, state="partial", name="n\x1bx"), gaps=[gap])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -40,6 +41,46 @@ def test_a_backup_carries_what_people_want_to_know(built: House) -> None:
     started = built.services.versions.backup(built.asker, request)
     assert (started.kind, started.application, started.requested_by) == ("backup", application, "admin")
     assert started.arguments == {"name": "v1", "comment": "before the sale", "labels": {"release": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("latest", "`latest` always means another version"),
+        ("Previous", "`Previous` always means another version"),
+        ("live", "`live` always means another version"),
+        ("newest good", "`newest good` always means another version"),
+        ("shop@1.2", "`@` ends the application's name"),
+        (new_id("ver", NOON), "it looks like an identifier"),
+        ("  ", "it is blank"),
+        ("two\nlines", r"a line break or another character that is not seen (`\n`, number 4)"),
+        ("red\x1b[31m", r"(`\x1b`, number 4)"),
+        ("back\u202ewards", r"(`\u202e`, number 5)"),
+    ],
+)
+def test_no_version_gets_a_name_by_which_it_can_never_be_meant_or_that_breaks_a_table(
+    built: House, name: str, why: str
+) -> None:
+    application = built.registered()
+    version = built.version(application)
+    asked: list[Callable[[], object]] = [
+        lambda: built.services.versions.backup(built.asker, BackupRequest(id=application, name=name)),
+        lambda: built.services.versions.update(
+            built.asker, VersionQuery(version_id=version), VersionChange(name=name)
+        ),
+    ]
+    for ask in asked:
+        with pytest.raises(Invalid) as refused:
+            ask()
+        (problem,) = refused.value.problems
+        assert (problem.path, why in problem.message, bool(problem.hint)) == ("name", True, True)
+
+
+def test_a_version_may_be_called_what_people_call_things_and_lose_its_name(built: House) -> None:
+    version = VersionQuery(version_id=built.version(built.registered()))
+    for name in ("vor dem Umzug", "1.2.3-rc.1", "latest-good", "продажа ✓", ""):
+        said = built.services.versions.update(built.asker, version, VersionChange(name=name, comment="a\nb"))
+        assert (said.name, said.comment) == (name, "a\nb")
 
 
 def test_a_restore_only_says_what_it_was_asked(built: House) -> None:
