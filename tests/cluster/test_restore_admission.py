@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain.errors import TurnEnded
+from chalicelib.domain.errors import Conflict, TurnEnded
 from chalicelib.domain.operation import State
 from chalicelib.domain.plan import Verb
 from tests.harness.errors import ApiError
@@ -208,6 +208,24 @@ def test_what_somebody_changed_beside_an_update_of_a_worker_that_ended_is_not_ta
             assert done.state is State.FAILED
             assert "between plan and apply" in done.error.message
             assert scene.get("ConfigMap/conf")["data"]["theirs"] == "yes"
+
+
+def test_what_a_rollback_wrote_is_as_before_although_admission_changes_updates(control_plane, tmp_path: Path) -> None:
+    with open_scene(control_plane, CONF) as scene:
+        version = scene.backup()
+        scene.patch("ConfigMap/conf", {"data": {"colour": "blue"}})
+        with a_webhook_that_changes_updates(scene, tmp_path):
+
+            def fail() -> None:
+                raise Conflict("It is to be undone.")
+
+            scene.watch.add(Moment("step-begins", r"restore\.health"), fail)
+            restored = scene.restore(version)
+
+            assert (restored.state, restored.operation.outcome["undone"]) == (State.FAILED, True)
+            row = restored.rows["ConfigMap/conf"]
+            assert (row.outcome, row.verified) == ("undone", "equal")
+            assert scene.get("ConfigMap/conf")["data"] == {"colour": "blue", "injected": "yes"}
 
 
 def test_a_pod_of_which_no_other_may_be_made_is_replaced_as_ever(control_plane, tmp_path: Path) -> None:

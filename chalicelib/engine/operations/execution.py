@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Plan, Verb
 from chalicelib.engine.lane.work import Work
 from chalicelib.engine.operations.asked import Options
@@ -38,6 +39,12 @@ def carry_out(work: Work, of: Plan, phase: str, target: Target) -> Applied:
         keep_going=phase == "undo" or Options.of(work).on_failure == "keep",
         connections=_CONNECTIONS,
     )
+
+
+def written_in(work: Work, phase: str) -> frozenset[ObjectKey]:
+    """What this operation has written in a phase, and was not refused."""
+    state = state_of(read_entries(work.repository, work.application.id, work.operation.id), phase)
+    return frozenset(entry.object.key for entry in state.settled.values() if entry.mark == "done")
 
 
 def settle_volumes(work: Work) -> None:

@@ -24,14 +24,13 @@ from chalicelib.domain.errors import (
     MainstayError,
     StorageUnavailable,
 )
-from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.operation import OperationKind, State
 from chalicelib.domain.plan import Plan
 from chalicelib.engine.capture import health
 from chalicelib.engine.lane.work import Finish, Flow, Next, Step, Work
 from chalicelib.engine.operations import results, rollback, safety
 from chalicelib.engine.operations.asked import Options, target_of, written_by
-from chalicelib.engine.operations.execution import carry_out, outcome_of, settle_volumes
+from chalicelib.engine.operations.execution import carry_out, outcome_of, settle_volumes, written_in
 from chalicelib.engine.plan.carrying import speak_as_kept
 from chalicelib.engine.plan.original import recognise
 from chalicelib.engine.plan.planner import make
@@ -134,7 +133,7 @@ def verify(work: Work) -> Finish:
     # What is changed on its way may lack what the server fills in: then only the server can tell whether it is equal.
     # And of what was written, admission may have made something else than it was asked for.
     target = target_of(work)
-    written = _written(work)
+    written = written_in(work, "apply")
     again = done if done.empty else make(work, target, ask_server=not target.as_kept, about=written).plan
     settle_volumes(work)
     result = results.of(work, done, again)
@@ -154,12 +153,6 @@ def verify(work: Work) -> Finish:
         State.SUCCEEDED if whole else State.PARTIAL,
         {**outcome_of(work), "undone": False, "verified": result.verified},
     )
-
-
-def _written(work: Work) -> frozenset[ObjectKey]:
-    """What this operation has written, and was not refused."""
-    state = state_of(read_entries(work.repository, work.application.id, work.operation.id), "apply")
-    return frozenset(entry.object.key for entry in state.settled.values() if entry.mark == "done")
 
 
 def _set_current(work: Work, done: Plan) -> None:

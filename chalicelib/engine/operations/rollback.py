@@ -9,7 +9,7 @@ from chalicelib.domain.operation import State
 from chalicelib.engine.lane.work import Finish, Next, Work
 from chalicelib.engine.operations import results, safety
 from chalicelib.engine.operations.asked import Options, before_restore, written_by
-from chalicelib.engine.operations.execution import carry_out, outcome_of, settle_volumes, tell_consequence
+from chalicelib.engine.operations.execution import carry_out, outcome_of, settle_volumes, tell_consequence, written_in
 from chalicelib.engine.plan.planner import make
 from chalicelib.engine.plan.plans import read_plan_of, store_plan
 
@@ -29,7 +29,12 @@ def put_back(work: Work) -> Next:
 def verify(work: Work) -> Finish:
     """Read back that everything is as it was, and say so object by object."""
     work.undoing = True
-    again = make(work, before_restore(work, work.operation.id), ask_server=False).plan
+    before = before_restore(work, work.operation.id)
+    # Of what was put back, or was as before by that question, admission may have made something else than was kept.
+    # What the way back had to leave or could not do is not asked about: who hangs would be waited for again.
+    planned = {action.object.key for action in read_plan_of(work, work.operation.id, name="undo-plan").actions}
+    about = written_in(work, "undo") | (before.keys or frozenset()) - planned
+    again = make(work, before, ask_server=False, about=about).plan
     settle_volumes(work)
     result = results.of_rollback(work, again, written_by(work, work.operation.id).strangers)
     results.store(work, result.rows, "undone")
