@@ -5,18 +5,25 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from chalicelib.domain.errors import Conflict, Invalid
+from chalicelib.domain.errors import ClusterNotConfigured, Conflict, Invalid
 from chalicelib.domain.operation import State
 from chalicelib.engine.lane.clusters import Clusters
+from chalicelib.engine.lane.schedules import Schedules
 from chalicelib.services.access import ADMINISTRATOR
+from chalicelib.services.applications import Applications
 from chalicelib.services.clusters import RegisteredClusters
+from chalicelib.services.documents import Documents
+from chalicelib.services.models.applications import StatusQuery, StatusView
 from chalicelib.services.models.clusters import ClusterQuery, ClusterSettings, ClusterView
+from chalicelib.services.models.comparing import CompareQuery
+from chalicelib.services.operations import Operations
+from chalicelib.services.versions import Versions
 from tests.harness.access import Access
 from tests.harness.errors import ApiError
 from tests.support.scene import Kinds, Scene, open_scene
@@ -344,10 +351,31 @@ def test_nothing_is_kept_or_changed_on_a_cluster_that_is_not_the_registered_one(
         ended = scene.run(kind, **({"version": version} if kind == "plan" else {}))
         assert ended.state is State.FAILED
     services = RegisteredClusters(scene.repository, Clusters(scene.repository, str(scene.cluster.kubeconfig)))
+    # Nor is anything told of it in the other's place.
+    operations, documents = Operations(scene.repository, scene.engine), Documents(services)
+    versions = Versions(scene.repository, operations, services)
+    schedules = Schedules(scene.repository, scene.engine)
+    applications = Applications(scene.repository, services, documents, operations, versions, schedules)
+
+    def seen() -> StatusView:
+        return applications.status(ADMINISTRATOR, scene.application.id, StatusQuery(refresh=True))
+
+    looks: list[Callable[[], object]] = [
+        lambda: versions.compare(ADMINISTRATOR, CompareQuery.model_validate({"from": version, "to": "live"})),
+        lambda: documents.write(ADMINISTRATOR, "shop", scene.namespace, record.name),
+        lambda: services.connect(record.id),
+    ]
+    for look in looks:
+        with pytest.raises(ClusterNotConfigured, match=f"another cluster than the one .* as {record.name}.*--moved"):
+            look()
+    assert f"another cluster than the one that is registered as {record.name}" in seen().message
+    assert (seen().state, seen().health) == ("unknown", [])
     waiting = scene.start("backup")
     with pytest.raises(Conflict, match=f"{waiting.id}, which is queued, works on cluster {record.name}"):
         services.configure(ADMINISTRATOR, ClusterSettings(name=record.name, moved=True))
     scene.engine.tick()
     services.configure(ADMINISTRATOR, ClusterSettings(name=record.name, moved=True))
+    assert [bool(look()) for look in looks] == [True] * len(looks)
+    assert seen().message == ""
     assert scene.restore(version).state is State.SUCCEEDED
     assert scene.get("ConfigMap/settings")["data"] == {"colour": "blue"}

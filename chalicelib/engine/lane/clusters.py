@@ -82,12 +82,15 @@ class Clusters:
         is over `write_seconds` later.
 
         An operation (which has such a guard) asks anew what is served: a kind that came a moment ago must not be
-        missing in a version. It also asks which cluster it is: `ClusterNotConfigured` if not the one that is
-        registered, whose objects would be taken for those of the other.
+        missing in a version. It also asks, as a look does, which cluster it is: `ClusterNotConfigured` if not the one
+        that is registered, whose objects would be taken for those of the other.
         """
         client = self._client(record)
         if before_write is None:
-            return ClusterSession(record, client, discover(client))
+            session = ClusterSession(record, client, discover(client))
+            if record.uid:  # else nothing is known to compare, and a look writes nothing
+                self._recognise(session)
+            return session
         client = client.guarded(before_write, write_seconds)
         session = ClusterSession(record, client, refresh(client))
         self._recognise(session)
