@@ -15,6 +15,7 @@ import orjson
 from chalicelib.domain.objects import Body
 from chalicelib.domain.plan import Difference
 from chalicelib.planning.lists import identify, identity
+from chalicelib.planning.quantities import amount
 
 #: Differences told of one object; one more then says how many were left out.
 MOST = 60
@@ -44,6 +45,19 @@ def differences(live: Body, wanted: Body, *, most: int = MOST) -> tuple[Differen
     if left_out:
         found.append(Difference(path="", change="changed", wanted=f"and {left_out} more"))
     return tuple(found)
+
+
+def is_lost(found: Difference) -> bool:
+    """Whether something of what is wanted is not in an object that the server keeps as it is: no such field, or it
+    has another value. A list may only have more in it, and a quantity be spelled otherwise."""
+    if found.change != "changed":
+        return found.change == "added"
+    values = (found.live, found.wanted)
+    in_list = any(isinstance(value, list) for value in values) or any(map(str.isdigit, found.path.split("/")))
+    if in_list or not found.path:  # the last one only counts those that are left out
+        return False
+    one, other = (amount(str(value)) for value in values)
+    return one is None or one != other
 
 
 def _is_secret(body: Body) -> bool:

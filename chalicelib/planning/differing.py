@@ -12,6 +12,7 @@ from chalicelib.domain.version import IndexRow
 from chalicelib.planning import budgets, effects, immutable
 from chalicelib.planning.capture_rules import implied
 from chalicelib.planning.compare import Comparison, compare
+from chalicelib.planning.diff import is_lost
 from chalicelib.planning.draft import Draft, Question
 from chalicelib.planning.immutable import Refusal
 from chalicelib.planning.join import LiveRow
@@ -110,8 +111,9 @@ def _made_the_same(draft: Draft, found: list[_Differing], answers: list[Body | R
 
 def _keep(draft: Draft, each: _Differing) -> None:
     """The server fills in again what differs: defaults of a newer release, or what its admission adds. Or it takes it
-    away again: a field that is switched off there."""
-    lost = tuple(found for found in each.comparison.differences if found.change == "added")
+    away again, a field that is switched off there; or its admission says something else than the version: both are
+    told."""
+    lost = tuple(filter(is_lost, each.comparison.differences))
     if lost:
         draft.left.setdefault(NOT_KEPT, []).append(each.row.key)
         draft.actions.append(each.action(Verb.SKIP, NOT_KEPT, not_kept(lost)))

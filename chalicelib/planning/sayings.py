@@ -18,7 +18,7 @@ WHY_LEFT: dict[str, str] = {
     Reason.MOMENTARY.value: "It says something about one moment only.",
 }
 
-#: Reason of a skip: the server accepts what differs, and drops it.
+#: Reason of a skip: the server accepts what differs, and drops it or puts another value there.
 NOT_KEPT = "not-kept"
 
 _WARNINGS = {
@@ -33,8 +33,8 @@ _WARNINGS = {
     REACHES: "Not made beside the original, in which they would have a say too: {objects}. "
     "Who wants them for the copy gives them names and selectors of their own.",
     NOWHERE: "Not granted to accounts of the copy, as the namespace that it is in is not there: {objects}.",
-    NOT_KEPT: "The cluster drops fields that the version has (they are of another release, or switched off there): "
-    "{objects}. Each says which.",
+    NOT_KEPT: "The cluster drops fields that the version has (they are of another release, or switched off there), "
+    "or its admission gives them other values: {objects}. Each says which.",
     "volume-gone": "Not restored because its storage is gone: {objects}.",
     Reason.FINISHED.value: "Not run again because it has finished since: {objects}.",
     Reason.EXCLUDED.value: "Left as it is because a label keeps it out: {objects}.",
@@ -53,7 +53,7 @@ def left_alone(left: Mapping[str, Sequence[ObjectKey]], *, beside: bool = False)
 
 
 def not_kept(lost: Sequence[Difference], most: int = 5) -> str:
-    """What an object cannot have on a cluster that drops these fields."""
+    """What an object cannot have on a cluster that drops these fields, or changes them."""
     return f"The cluster does not keep {named([each.path for each in lost], most)}."
 
 

@@ -209,8 +209,8 @@ def test_what_the_server_fills_in_again_is_no_difference() -> None:
 
 
 def test_what_would_be_made_just_as_it_is_is_not_made_anew() -> None:
-    stored, live = deployment(app="a"), deployment(app="b")
-    fixed = Refusal("spec.selector", "field is immutable", "immutable")
+    stored, live = make("Pod", spec={"a": 1}), make("Pod", spec={"a": 1, "side": 2})
+    fixed = Refusal("spec", "field is immutable", "immutable")
 
     def server(made: Any) -> Any:
         return lambda questions: [made if each.action.verb is Verb.REPLACE else fixed for each in questions]
@@ -560,9 +560,11 @@ def test_a_new_load_balancer_is_felt() -> None:
     [
         ({"a": "1", "off": "2"}, {"a": "1"}, ["/data/off"]),
         ({"a": "1"}, {"a": "1", "default": "2"}, []),
+        ({"a": "red"}, {"a": "green"}, ["/data/a"]),
+        ({"a": "0.5"}, {"a": "500m"}, []),
     ],
 )
-def test_what_the_server_drops_is_told_and_what_it_fills_in_is_equal(
+def test_what_the_server_drops_or_changes_is_told_and_what_it_fills_in_is_equal(
     wanted: dict[str, str], live: dict[str, str], lost: list[str]
 ) -> None:
     world = World([make("ConfigMap", "a", data=wanted)], [make("ConfigMap", "a", data=live)])
