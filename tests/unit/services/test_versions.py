@@ -51,7 +51,7 @@ def test_a_backup_carries_what_people_want_to_know(built: House) -> None:
         ("live", "`live` always means another version"),
         ("newest good", "`newest good` always means another version"),
         ("shop@1.2", "`@` ends the application's name"),
-        (new_id("ver", NOON), "it looks like an identifier"),
+        ("ver-01m86ptpg0grh347syt9xfa9mn", "it looks like an identifier"),
         ("  ", "it is blank"),
         ("two\nlines", r"a line break or another character that is not seen (`\n`, number 4)"),
         ("red\x1b[31m", r"(`\x1b`, number 4)"),
