@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ from chalicelib.domain.objects import Body, Resource
 
 #: Times a collection is begun anew before its pages may be of different moments.
 MOST_RESTARTS = 2
+
+#: A list and the tale of what is served change one after the other where a definition comes or goes: how often both
+#: are asked again while they contradict each other, and seconds between.
+_MOST_NOT_THERE = 12
+_SETTLING = 0.25
 
 #: Objects in a page at most; in the first, before their size is known; and the bytes a page shall have at most.
 PAGE_ITEMS = 500
@@ -93,16 +99,20 @@ def pages(
     and `ClusterUnreachable`.
     """
     listing = Listing(resource, namespace, label_selector, field_selector)
-    restarts, consistent = 0, True
+    restarts, not_there, consistent = 0, 0, True
     many = min(limit, FIRST_PAGE_ITEMS)
     while True:
         try:
             page = _page(client, listing, many, token, deadline, consistent=consistent)
         except ClusterRefused as refusal:
             if refusal.http_status == 404:
-                if still_served(client, resource, deadline=deadline):
+                if not still_served(client, resource, deadline=deadline):
+                    raise _gone(listing, refusal) from refusal
+                not_there += 1
+                if not_there > _MOST_NOT_THERE:
                     raise
-                raise _gone(listing, refusal) from refusal
+                time.sleep(_SETTLING)
+                continue
             if refusal.http_status != 410 or not token:
                 raise
             restarts += 1

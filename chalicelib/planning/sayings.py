@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Difference
+from chalicelib.domain.version import Gap
 from chalicelib.planning.capture_rules import Reason
 from chalicelib.planning.shared import NOWHERE, REACHES, SHARED
 
@@ -50,6 +51,13 @@ def left_alone(left: Mapping[str, Sequence[ObjectKey]], *, beside: bool = False)
         if keys:
             kinds = ", ".join(sorted({f"`{key.kind}`" for key in keys}))
             yield sentence.format(objects=named(keys), kinds=kinds, ask=ask)
+
+
+def unread(gap: Gap) -> str:
+    """What to say of a part that could not be read, now or when the version was made."""
+    kind = f"the group {gap.group}" if gap.kind == "*" else f"{gap.kind}{f' ({gap.group})' if gap.group else ''}"
+    where = f" in {gap.namespace}" if gap.namespace else ""
+    return f"Not everything could be read, so not everything is known: {kind}{where}: {gap.message}"
 
 
 def not_kept(lost: Sequence[Difference], most: int = 5) -> str:

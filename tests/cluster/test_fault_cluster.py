@@ -140,6 +140,7 @@ def test_what_cannot_be_read_back_is_not_said_to_be_equal(control_plane: Access,
     assert_as(site, wanted)
     assert done.state is State.PARTIAL
     rows = site.result(done)
+    assert any("everything is known: Secret in" in said for said in done.outcome["warnings"])
     assert (rows["Secret/cred"].outcome, rows["Secret/cred"].verified) == ("done", "unknown")
     assert (rows["Secret/stray"].outcome, rows["Secret/stray"].verified) == ("done", "unknown")
     assert (rows["ConfigMap/conf"].outcome, rows["ConfigMap/conf"].verified) == ("done", "equal")

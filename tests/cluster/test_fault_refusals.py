@@ -259,6 +259,8 @@ def test_an_aggregated_api_that_is_down_makes_versions_partial_and_stops_what_de
             assert refused.writes == []
         merged = scene.restore(whole, mode="merge")
         assert merged.outcomes() == {"ConfigMap/a": "create"}
+        assert merged.state is State.PARTIAL
+        assert any(f"the group {group}" in said for said in merged.operation.outcome["warnings"])
         assert scene.api.exists(scene.find("ConfigMap/a"))
 
 

@@ -37,7 +37,7 @@ from chalicelib.engine.plan.planner import make
 from chalicelib.engine.plan.plans import read_plan_of, store_plan
 from chalicelib.engine.plan.stale import refuse_if_stale
 from chalicelib.engine.write.ledger import read_entries, state_of
-from chalicelib.planning.sayings import NOT_KEPT, left_alone
+from chalicelib.planning.sayings import NOT_KEPT, left_alone, unread
 
 # ── plan ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,10 +141,12 @@ def verify(work: Work) -> Finish:
         result.rows += results.of_strangers(written_by(work, str(work.operation.arguments["restore"])).strangers)
     results.store(work, result.rows, "verified")
     work.warn(left_alone({NOT_KEPT: sorted(result.not_kept)}))
+    gaps = sorted({unread(gap) for gap in (*done.gaps, *again.gaps)})
+    work.warn(gaps)
     whole = (
         result.as_asked
         and not work.checkpoint.get("unwell")
-        and not (done.gaps or again.gaps)
+        and not gaps
         and not any(map(results.is_left_out, done.actions))
     )
     if whole:
