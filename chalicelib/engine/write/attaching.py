@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chalicelib.cluster.client import outcome_unknown
-from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, Conflict
+from chalicelib.domain.errors import ClusterRefused, Conflict
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
 from chalicelib.domain.plan import Action
 from chalicelib.engine.write import field_owners
@@ -116,31 +115,10 @@ class Attaching:
 
     def _own_by(self, resource: Resource, live: Body, references: list[Body], wanted: Body | None) -> Body | None:
         """Patch the owner references of an object that is as it was read; `None` if it is not."""
-        metadata = live["metadata"]
-        patch = {
-            "metadata": {
-                "uid": metadata["uid"],
-                "resourceVersion": metadata["resourceVersion"],
-                "ownerReferences": references or None,
-            }
-        }
         manager = ownership.best_manager(wanted, live) if wanted is not None else ownership.OURS
-        try:
-            made = self._sending.patch(
-                resource,
-                metadata.get("namespace", ""),
-                metadata["name"],
-                patch,
-                field_manager=manager,
-                version=metadata["resourceVersion"],
-            )
-        except ClusterRefused as error:
-            if error.http_status in {404, 409}:
-                return None
-            raise
-        except ClusterUnreachable as error:
-            if not outcome_unknown(error):
-                raise
+        change = {"metadata": {"ownerReferences": references or None}}
+        made = self._sending.patch_as_read(resource, live, change, field_manager=manager)
+        if made is None:
             return None
         return field_owners.put_back(self._sending, resource, made, wanted)[0] if wanted is not None else made
 

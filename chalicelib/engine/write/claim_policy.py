@@ -15,8 +15,7 @@ import contextlib
 from dataclasses import dataclass
 
 from chalicelib.cluster import waiting
-from chalicelib.cluster.client import outcome_unknown
-from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, DeadlineExceeded
+from chalicelib.domain.errors import ClusterRefused, DeadlineExceeded
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.plan import Action
 from chalicelib.engine.write.sending import MOST_TRIES, Sending
@@ -64,7 +63,7 @@ class ClaimPolicy:
                     return Told()
                 self._sending.has_written()
                 return Told(True, self._wait_until_seen(resource, key, live))
-            made = self._patch(resource, live, LEAVES_CLAIMS)
+            made = self._sending.patch_as_read(resource, live, LEAVES_CLAIMS, field_manager=ownership.OURS)
             if made is not None:
                 return Told(True, self._wait_until_seen(resource, key, made))
         raise busy(key, "it was not deleted")
@@ -78,7 +77,10 @@ class ClaimPolicy:
                 live = self._sending.read(resource, key)
                 if live is None or live["metadata"]["uid"] != action.live_uid or takes_claims(live):
                     return
-                if live["metadata"].get("deletionTimestamp") or self._patch(resource, live, TAKES_CLAIMS) is not None:
+                if live["metadata"].get("deletionTimestamp"):
+                    return
+                made = self._sending.patch_as_read(resource, live, TAKES_CLAIMS, field_manager=ownership.OURS)
+                if made is not None:
                     return
 
     def _wait_until_seen(self, resource: Resource, key: ObjectKey, made: Body) -> str:
@@ -96,29 +98,6 @@ class ClaimPolicy:
         except DeadlineExceeded:
             return f"Its controller did not say within {limit:g} s that it leaves the claims: is there one?"
         return ""
-
-    def _patch(self, resource: Resource, live: Body, change: Body) -> Body | None:
-        """Patch the object that is as it was read; `None` if it is not, or may have been patched by now."""
-        metadata = live["metadata"]
-        uid, version = metadata["uid"], metadata["resourceVersion"]
-        patch = {"metadata": {"uid": uid, "resourceVersion": version}, **change}
-        try:
-            return self._sending.patch(
-                resource,
-                metadata.get("namespace", ""),
-                metadata["name"],
-                patch,
-                field_manager=ownership.OURS,
-                version=version,
-            )
-        except ClusterRefused as error:
-            if error.http_status in {404, 409}:
-                return None
-            raise
-        except ClusterUnreachable as error:
-            if not outcome_unknown(error):
-                raise
-            return None
 
 
 def _was_told(action: Action, live: Body, resource: Resource) -> bool:

@@ -125,6 +125,26 @@ class Sending:
         send = partial(self._objects.patch, resource, namespace, name, patch, kind, field_manager=field_manager)
         return self._noted(write, send)
 
+    def patch_as_read(self, resource: Resource, live: Body, change: Body, *, field_manager: str) -> Body | None:
+        """A merge patch of the very object that was read, if it is as it was then; `None` if it is not, or may have
+        been patched by now: then it is to be read again."""
+        metadata = live["metadata"]
+        seen = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        patch = {**change, "metadata": {**change.get("metadata", {}), **seen}}
+        namespace, name = metadata.get("namespace", ""), metadata["name"]
+        try:
+            return self.patch(
+                resource, namespace, name, patch, field_manager=field_manager, version=metadata["resourceVersion"]
+            )
+        except ClusterRefused as error:
+            if error.http_status in {404, 409}:
+                return None
+            raise
+        except ClusterUnreachable as error:
+            if not outcome_unknown(error):
+                raise
+            return None
+
     def delete(
         self, resource: Resource, key: ObjectKey, *, uid: str, resource_version: str | None, propagation: Propagation
     ) -> bool:
@@ -144,8 +164,7 @@ class Sending:
         manner = self._sent.manner
         if manner is not Manner.BRIEF:
             self._keep_silent(write, send)
-        asking = manner in {Manner.ASKING, Manner.ALONE}
-        brief = None if asking else self._silence.brief(write, though_slow=manner is Manner.BRIEF)
+        brief = None if manner.asks else self._silence.brief(write, though_slow=manner is Manner.BRIEF)
         before, self._sent.wrote = self._sent.wrote, True
         began = now()
         try:
@@ -169,16 +188,12 @@ class Sending:
         known = self._silence.of(write)
         if known is None:
             return
-        if self._sent.manner not in {Manner.ASKING, Manner.ALONE}:
+        if not self._sent.manner.asks:
             raise known
         try:
             self._ask(write, send)
         except ClusterUnreachable:
             raise known from None
-        except ClusterRefused as refusal:
-            if silence.unanswered(refusal):
-                self._silence.begins(write, refusal)
-            raise
         self._silence.ends(write)
 
     def _find_out_why(
@@ -197,16 +212,20 @@ class Sending:
             if known is not None:
                 raise known from error
             self.pause()  # those before it may have taken all the time there was
-            try:
-                self._ask(write, send)
-            except ClusterRefused as refusal:
-                if silence.unanswered(refusal):
-                    self._silence.begins(write, refusal)
-                raise
+            self._ask(write, send)
 
     def _ask(self, write: Write, send: Callable[..., T]) -> None:
-        """Ask by dry run, for as long as this worker has. Raises what became of it; `ClusterUnreachable` if that
-        cannot be told."""
+        """Ask by dry run why there is no answer. Raises what became of it, which the others of its kind are told if
+        there is none yet; `ClusterUnreachable` if that cannot be told."""
+        try:
+            self._dry_run(write, send)
+        except ClusterRefused as refusal:
+            if silence.unanswered(refusal):
+                self._silence.begins(write, refusal)
+            raise
+
+    def _dry_run(self, write: Write, send: Callable[..., T]) -> None:
+        """For as long as this worker has."""
         usual = self.session.client.write_seconds
         limit = min(silence.ASK_SECONDS, max(self._left(), 1.0))
         began = now()

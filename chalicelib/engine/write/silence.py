@@ -51,6 +51,11 @@ class Manner(enum.Enum):
     #: It is sent, for a short time, and not asked about: a webhook may be meant for others of its kind only.
     BRIEF = enum.auto()
 
+    @property
+    def asks(self) -> bool:
+        """Whether it is this action's to find out if there are answers again."""
+        return self in {Manner.ASKING, Manner.ALONE}
+
 
 class Write(NamedTuple):
     """One write: what admission calls it, of which object, and the object's `resourceVersion` when it was looked at
