@@ -140,11 +140,43 @@ def test_a_kind_that_vanishes_is_told_from_an_object_that_is_not_there(
     assert server.asked[-1].path == "/apis/shop.example.com/v1"
 
 
-def test_a_404_of_a_kind_that_is_served_is_what_it_is(server: ScriptedServer, client: Client) -> None:
-    server.replies = [refusal(404, "NotFound", "not found"), Reply(200, {"resources": [{"name": "configmaps"}]})]
+NOT_THERE = refusal(404, "NotFound", "404 page not found")
+#: What the group of a kind answers while it tells of the kind, and when it does not.
+TOLD_OF = Reply(200, {"kind": "APIResourceList", "resources": [{"name": "widgets"}]})
+NOT_TOLD_OF = Reply(200, {"kind": "APIResourceList", "resources": []})
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the pause in which a list and the tale of what is served may come to agree."""
+    monkeypatch.setattr("chalicelib.cluster.listing._SETTLING", 0.0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_kind_that_just_goes_and_is_told_of_a_moment_longer_is_no_gap(
+    server: ScriptedServer, client: Client
+) -> None:
+    server.replies = [NOT_THERE, TOLD_OF, NOT_THERE, TOLD_OF, NOT_THERE, NOT_TOLD_OF]
     with pytest.raises(ClusterRefused) as raised:
-        list(pages(client, MAPS))
+        list(pages(client, WIDGETS))
+    assert vanished(raised.value)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_kind_that_just_comes_and_is_told_of_a_moment_earlier_is_read(
+    server: ScriptedServer, client: Client
+) -> None:
+    server.replies = [NOT_THERE, TOLD_OF, NOT_THERE, TOLD_OF, page("a")]
+    assert names(list(pages(client, WIDGETS))) == ["a"]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_kind_that_stays_told_of_and_not_there_is_a_gap_in_the_end(server: ScriptedServer, client: Client) -> None:
+    server.otherwise = lambda asked: NOT_THERE if "limit" in asked.query else TOLD_OF
+    with pytest.raises(ClusterRefused) as raised:
+        list(pages(client, WIDGETS))
     assert not vanished(raised.value)
+    assert len(server.asked) == 26
 
 
 def test_a_small_collection_is_given_whole(server: ScriptedServer, client: Client) -> None:
