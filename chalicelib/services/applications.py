@@ -12,7 +12,7 @@ from chalicelib.domain.document import Document
 from chalicelib.domain.errors import ClusterError, Conflict, Damaged, Invalid, MainstayError, NotFound, Problem
 from chalicelib.domain.ids import new_id, parse_id
 from chalicelib.domain.operation import OperationKind
-from chalicelib.planning.overlap import shared
+from chalicelib.planning.selecting.overlap import shared
 from chalicelib.services import naming, paging, views
 from chalicelib.services.access import Asker
 from chalicelib.services.documents import accepted

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain.version import Manifest
-from chalicelib.planning.capture_rules import CLUSTER_NAMESPACES
+from chalicelib.planning.selecting.capture_rules import CLUSTER_NAMESPACES
 from chalicelib.services.access import Asker
 from chalicelib.services.models.restores import RestoreRequest
 from chalicelib.services.refusals import invalid

@@ -15,7 +15,7 @@ from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.engine.capture.reading import read
 from chalicelib.engine.lane.clusters import ClusterSession
 from chalicelib.language.writer import Observed, Workload
-from chalicelib.planning.selection import Selection
+from chalicelib.planning.selecting.selection import Selection
 
 _WORKLOADS = ("StatefulSet", "Deployment", "DaemonSet")
 

@@ -12,9 +12,9 @@ from chalicelib.cluster.listing import items, vanished
 from chalicelib.domain.document import Scope
 from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, key_of
-from chalicelib.planning.capture_rules import verdict
-from chalicelib.planning.ownership_roots import controller_of
-from chalicelib.planning.selection import ListRequest, Selection
+from chalicelib.planning.selecting.capture_rules import verdict
+from chalicelib.planning.selecting.ownership_roots import controller_of
+from chalicelib.planning.selecting.selection import ListRequest, Selection
 
 pytestmark = pytest.mark.cluster
 

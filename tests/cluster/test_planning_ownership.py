@@ -1,6 +1,6 @@
 """What a real API server makes of field ownership in creates and updates, and which requests bring it back.
 
-The rules of `chalicelib.planning.ownership` rest on this: here they are seen, not believed.
+The rules of `chalicelib.planning.bodies.ownership` rest on this: here they are seen, not believed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from chalicelib.cluster.discovery import discover
 from chalicelib.cluster.writing import Objects
 from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, key_of
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.creation import for_creation, for_update
-from chalicelib.planning.normalise import copy_of, digest, normalise
-from chalicelib.planning.overlay import overlay
-from chalicelib.planning.ownership import best_manager, managers_patch, same_managers
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.creation import for_creation, for_update
+from chalicelib.planning.bodies.normalise import copy_of, digest, normalise
+from chalicelib.planning.bodies.overlay import overlay
+from chalicelib.planning.bodies.ownership import best_manager, managers_patch, same_managers
 
 pytestmark = pytest.mark.cluster
 

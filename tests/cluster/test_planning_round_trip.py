@@ -19,12 +19,12 @@ from chalicelib.cluster.discovery import discover, refresh
 from chalicelib.cluster.writing import Objects
 from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, Resource, key_of
-from chalicelib.planning.compare import Comparison, compare
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.creation import candidates, for_update
-from chalicelib.planning.immutable import conclude, first_guess, understand
-from chalicelib.planning.normalise import copy_of, normalise
-from chalicelib.planning.ownership import best_manager
+from chalicelib.planning.bodies.compare import Comparison, compare
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.creation import candidates, for_update
+from chalicelib.planning.bodies.immutable import conclude, first_guess, understand
+from chalicelib.planning.bodies.normalise import copy_of, normalise
+from chalicelib.planning.bodies.ownership import best_manager
 
 pytestmark = pytest.mark.cluster
 

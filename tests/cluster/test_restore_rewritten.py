@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.operation import State
-from chalicelib.planning.immutable import understand
+from chalicelib.planning.bodies.immutable import understand
 from tests.harness.errors import ApiError
 from tests.support.scene import Restored, Scene, open_scene
 

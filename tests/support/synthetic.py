@@ -14,7 +14,7 @@ from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.version import IndexRow, Manifest
 from chalicelib.engine.lane.work import Flow, Next, Work
 from chalicelib.engine.operations.backup import BACKUP
-from chalicelib.planning.normalise import digest
+from chalicelib.planning.bodies.normalise import digest
 from chalicelib.store.index import write_index
 from chalicelib.store.packing import Packer
 from chalicelib.store.repository import Repository

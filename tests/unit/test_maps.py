@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-import chalicelib.engine
-import chalicelib.planning
-from chalicelib.engine import capture, lane, operations, plan, write
+from chalicelib import engine, planning
 
-FOLDERS = [chalicelib.engine, operations, plan, write, capture, lane, chalicelib.planning]
+FOLDERS = [
+    importlib.import_module(found.name)
+    for above in (engine, planning)
+    for found in pkgutil.walk_packages([str(Path(str(above.__file__)).parent)], f"{above.__name__}.")
+    if found.ispkg
+] + [engine, planning]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.__name__))

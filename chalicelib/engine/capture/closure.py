@@ -28,13 +28,13 @@ from chalicelib.engine.capture.noting import Noted, is_others, placed
 from chalicelib.engine.capture.reading import Reading, Visitor, row_of
 from chalicelib.engine.capture.rows import Row
 from chalicelib.engine.lane.clusters import ClusterSession
-from chalicelib.planning import capture_rules
-from chalicelib.planning.accounts import ACCOUNT, EVERY
-from chalicelib.planning.normalise import copy_of
-from chalicelib.planning.references import CLUSTER_ROLE, SERVICE, Reference, references_of
-from chalicelib.planning.referrers import GRANT, LIMITING, NAMING, aggregates, grants, named_by
-from chalicelib.planning.selection import Selection
-from chalicelib.planning.selectors import selects
+from chalicelib.planning.bodies.normalise import copy_of
+from chalicelib.planning.content.selectors import selects
+from chalicelib.planning.selecting import capture_rules
+from chalicelib.planning.selecting.accounts import ACCOUNT, EVERY
+from chalicelib.planning.selecting.references import CLUSTER_ROLE, SERVICE, Reference, references_of
+from chalicelib.planning.selecting.referrers import GRANT, LIMITING, NAMING, aggregates, grants, named_by
+from chalicelib.planning.selecting.selection import Selection
 
 #: Objects that one version pulls in at most.
 MOST_PULLED = 2000

@@ -9,9 +9,9 @@ from typing import Any
 from chalicelib.cluster.listing import Listing
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.engine.capture.reading import Visitor
-from chalicelib.planning.accounts import account_of
-from chalicelib.planning.references import SECRET, Reference, references_of
-from chalicelib.planning.selection import Selection
+from chalicelib.planning.selecting.accounts import account_of
+from chalicelib.planning.selecting.references import SECRET, Reference, references_of
+from chalicelib.planning.selecting.selection import Selection
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from chalicelib.cluster.listing import Listing
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.version import IndexRow, SegmentRef
 from chalicelib.engine.capture.rows import Row
-from chalicelib.planning.normalise import canonical_line
+from chalicelib.planning.bodies.normalise import canonical_line
 from chalicelib.store.index import write_index
 from chalicelib.store.packing import Packer
 from chalicelib.store.segments import SegmentWriter

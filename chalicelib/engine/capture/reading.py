@@ -23,11 +23,11 @@ from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.version import Gap
 from chalicelib.engine.capture.rows import Row, Rows, Run
 from chalicelib.engine.lane.clusters import ClusterSession
-from chalicelib.planning import capture_rules
-from chalicelib.planning.join import OWNED
-from chalicelib.planning.normalise import digest, normalise
-from chalicelib.planning.ownership_roots import controller_of, controller_reference
-from chalicelib.planning.selection import ListRequest, Selection
+from chalicelib.planning.bodies.normalise import digest, normalise
+from chalicelib.planning.plan.join import OWNED
+from chalicelib.planning.selecting import capture_rules
+from chalicelib.planning.selecting.ownership_roots import controller_of, controller_reference
+from chalicelib.planning.selecting.selection import ListRequest, Selection
 
 #: Threads that list, and pages that may wait for the one that consumes them (about 3 MB each of small objects).
 _WORKERS = 8

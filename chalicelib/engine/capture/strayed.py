@@ -16,7 +16,7 @@ from chalicelib.domain.version import Gap
 from chalicelib.engine.capture.live import read_objects
 from chalicelib.engine.capture.reading import Reading, Visitor, row_of
 from chalicelib.engine.lane.clusters import ClusterSession
-from chalicelib.planning.capture_rules import Reason
+from chalicelib.planning.selecting.capture_rules import Reason
 
 
 def add_strayed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.domain.operation import Operation, OperationKind
-from chalicelib.planning.destination import HERE, Destination
+from chalicelib.planning.elsewhere.destination import HERE, Destination
 from chalicelib.store.repository import Repository
 
 #: In the checkpoint of an operation: whether the cluster that it names is the original's own (see `original`).

@@ -29,7 +29,7 @@ from chalicelib.engine.lane.clusters import ClusterSession
 from chalicelib.engine.lane.destination import destination_of
 from chalicelib.engine.lane.lease import AnyLease, NoLease, boottime
 from chalicelib.language.loader import load
-from chalicelib.planning.destination import Destination
+from chalicelib.planning.elsewhere.destination import Destination
 from chalicelib.store.repository import Repository
 
 #: Seconds between two signs of life of an operation that takes no lane.

@@ -36,7 +36,7 @@ from chalicelib.engine.capture.packing import Packed, PackingVisitor
 from chalicelib.engine.capture.reading import Reading, read, requests_of
 from chalicelib.engine.lane.sweeps import sweep_later
 from chalicelib.engine.lane.work import Finish, Flow, Next, Work
-from chalicelib.planning.selection import Selection
+from chalicelib.planning.selecting.selection import Selection
 from chalicelib.store.segments import SegmentWriter
 
 #: Times that one backup captures, where sweeps take what it counts on.

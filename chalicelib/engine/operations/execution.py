@@ -15,7 +15,7 @@ from chalicelib.engine.write.apply import Applied, apply
 from chalicelib.engine.write.ledger import Ledger, read_entries, state_of
 from chalicelib.engine.write.volumes import settle_all
 from chalicelib.engine.write.writes import Writer
-from chalicelib.planning.destination import Destination
+from chalicelib.planning.elsewhere.destination import Destination
 
 _CONNECTIONS = 16
 

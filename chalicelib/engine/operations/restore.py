@@ -37,7 +37,7 @@ from chalicelib.engine.plan.planner import make
 from chalicelib.engine.plan.plans import read_plan_of, store_plan
 from chalicelib.engine.plan.stale import refuse_if_stale
 from chalicelib.engine.write.ledger import read_entries, state_of
-from chalicelib.planning.sayings import NOT_KEPT, left_alone, unread
+from chalicelib.planning.plan.sayings import NOT_KEPT, left_alone, unread
 
 # ── plan ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,7 +11,7 @@ from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Action, Difference, Identity, LedgerEntry, Plan, ResultRow, Verb
 from chalicelib.engine.lane.work import Work
 from chalicelib.engine.write.ledger import LedgerState, read_entries, state_of
-from chalicelib.planning.sayings import NOT_KEPT
+from chalicelib.planning.plan.sayings import NOT_KEPT
 from chalicelib.store.repository import Repository
 
 _PART = 2000

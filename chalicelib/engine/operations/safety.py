@@ -21,7 +21,7 @@ from chalicelib.engine.lane.sweeps import sweep_later
 from chalicelib.engine.lane.work import Work
 from chalicelib.engine.operations.backup import draw_up
 from chalicelib.engine.write.written import is_as_planned
-from chalicelib.planning.normalise import digest, normalise
+from chalicelib.planning.bodies.normalise import digest, normalise
 
 #: Times that one is made, where sweeps take what it counts on.
 _MOST_TIMES = 3

@@ -19,7 +19,7 @@ import orjson
 from chalicelib.domain.errors import Damaged, NotFound, WrongKey
 from chalicelib.domain.version import IndexRow, SegmentRef
 from chalicelib.engine.operations.findings import MENDED, Book, Damage, Findings, NoBook
-from chalicelib.planning.normalise import digest
+from chalicelib.planning.bodies.normalise import digest
 from chalicelib.store import condemned, layout
 from chalicelib.store.index import CONTENT as INDEX
 from chalicelib.store.index import read_index

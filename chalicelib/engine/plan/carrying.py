@@ -15,13 +15,13 @@ from chalicelib.domain.version import KindSummary, Manifest
 from chalicelib.engine.lane.clusters import ClusterSession
 from chalicelib.engine.plan.known_fields import KnownFields
 from chalicelib.engine.plan.wanted import Wanted
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.destination import Destination
-from chalicelib.planning.elsewhere import Carrier
-from chalicelib.planning.rewrite import Rewrites
-from chalicelib.planning.sayings import named
-from chalicelib.planning.suspend import FROM_SOURCES
-from chalicelib.planning.versions import Served
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.elsewhere.carrier import Carrier
+from chalicelib.planning.elsewhere.destination import Destination
+from chalicelib.planning.elsewhere.rewrite import Rewrites
+from chalicelib.planning.elsewhere.suspend import FROM_SOURCES
+from chalicelib.planning.elsewhere.versions import Served
+from chalicelib.planning.plan.sayings import named
 from chalicelib.store.repository import Repository
 
 _Kind = tuple[str, str]

@@ -13,7 +13,7 @@ from chalicelib.engine.lane.clusters import ClusterSession
 from chalicelib.engine.plan.planner import Ground, Target, plan_on
 from chalicelib.engine.plan.wanted import Wanted
 from chalicelib.language.loader import load
-from chalicelib.planning.diff import differences
+from chalicelib.planning.bodies.diff import differences
 from chalicelib.store.index import CompactIndex
 from chalicelib.store.repository import Repository
 

@@ -11,8 +11,8 @@ from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.engine.capture.rows import Row
 from chalicelib.engine.lane.clusters import ClusterSession
 from chalicelib.engine.write.volumes import CLAIM
-from chalicelib.planning.join import OWNED, LiveRow
-from chalicelib.planning.normalise import digest, normalise
+from chalicelib.planning.bodies.normalise import digest, normalise
+from chalicelib.planning.plan.join import OWNED, LiveRow
 
 
 class Attached:

@@ -17,11 +17,11 @@ from chalicelib.engine.write import silence
 from chalicelib.engine.write.beside import as_itself, beside
 from chalicelib.engine.write.owners import Owners
 from chalicelib.engine.write.silence import Silence, Write
-from chalicelib.planning import creation, ownership
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.draft import Question
-from chalicelib.planning.immutable import Refusal, understand
-from chalicelib.planning.normalise import copy_of, digest, normalise
+from chalicelib.planning.bodies import creation, ownership
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.immutable import Refusal, understand
+from chalicelib.planning.bodies.normalise import copy_of, digest, normalise
+from chalicelib.planning.plan.draft import Question
 
 #: Dry runs under way at once.
 _QUESTIONS_AT_ONCE = 16

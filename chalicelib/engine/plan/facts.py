@@ -12,7 +12,7 @@ from chalicelib.engine.lane.clusters import ClusterSession
 from chalicelib.engine.plan.held import Held
 from chalicelib.engine.plan.wanted import Wanted
 from chalicelib.engine.write.volumes import Volumes
-from chalicelib.planning.context import PlanContext, autoscaled_by
+from chalicelib.planning.bodies.context import PlanContext, autoscaled_by
 
 AUTOSCALER = ("autoscaling", "HorizontalPodAutoscaler")
 

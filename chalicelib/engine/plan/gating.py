@@ -1,4 +1,4 @@
-"""What each action of a plan waits for, found out from the version: the rules are those of `planning.gates`."""
+"""What each action of a plan waits for, found out from the version: the rules are those of `planning.plan.gates`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.domain.plan import Action, Plan
 from chalicelib.domain.version import IndexRow, Manifest
 from chalicelib.engine.plan.wanted import Wanted
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.gates import PERMISSIONS, WORKLOADS, Seen, answered, gate, operated
-from chalicelib.planning.references import SERVICE
-from chalicelib.planning.rules import Rules
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.plan.gates import PERMISSIONS, WORKLOADS, Seen, answered, gate, operated
+from chalicelib.planning.plan.rules import Rules
+from chalicelib.planning.selecting.references import SERVICE
 
 _GROUPS = {kind: group for group, kind in KINDS}
 

@@ -16,9 +16,9 @@ from chalicelib.engine.lane.clusters import ClusterSession
 from chalicelib.engine.plan.dependents import RowsOnly
 from chalicelib.engine.write.users import in_use, pods_of, users_of
 from chalicelib.engine.write.volumes import CLAIM, Volumes
-from chalicelib.planning.capture_rules import implied
-from chalicelib.planning.sayings import named
-from chalicelib.planning.selection import Selection
+from chalicelib.planning.plan.sayings import named
+from chalicelib.planning.selecting.capture_rules import implied
+from chalicelib.planning.selecting.selection import Selection
 
 
 class Held:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from chalicelib.cluster.schemas import OpenApi
 from chalicelib.domain.objects import Body, key_of
 from chalicelib.engine.lane.clusters import ClusterSession
-from chalicelib.planning.schemas import Schemas
+from chalicelib.planning.elsewhere.schemas import Schemas
 
 
 class KnownFields:

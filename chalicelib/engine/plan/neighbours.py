@@ -11,9 +11,9 @@ from chalicelib.domain.errors import MainstayError
 from chalicelib.domain.patterns import KindPattern
 from chalicelib.domain.plan import Plan
 from chalicelib.language.loader import load
-from chalicelib.planning.destination import Destination
-from chalicelib.planning.namespaces import home_of
-from chalicelib.planning.overlap import shared
+from chalicelib.planning.elsewhere.destination import Destination
+from chalicelib.planning.elsewhere.namespaces import home_of
+from chalicelib.planning.selecting.overlap import shared
 from chalicelib.store.repository import Repository
 
 #: Applications that are looked at: each is a request and a document to read.

@@ -15,7 +15,7 @@ from chalicelib.domain.version import Manifest
 from chalicelib.engine.lane.clusters import ClusterSession
 from chalicelib.engine.lane.destination import SAME, destination_of
 from chalicelib.engine.lane.work import Work
-from chalicelib.planning.destination import Destination
+from chalicelib.planning.elsewhere.destination import Destination
 from chalicelib.store.repository import Repository
 
 

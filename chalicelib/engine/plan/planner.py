@@ -37,18 +37,18 @@ from chalicelib.engine.plan.neighbours import neighbours, written_scopes
 from chalicelib.engine.plan.stale import rests_on
 from chalicelib.engine.plan.wanted import Wanted
 from chalicelib.language.loader import load
-from chalicelib.planning.accounts import accounts_named
-from chalicelib.planning.capture_rules import Reason
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.destination import HERE, Destination
-from chalicelib.planning.namespaces import home_of
-from chalicelib.planning.normalise import digest, normalise
-from chalicelib.planning.only import Only
-from chalicelib.planning.plan import make_plan
-from chalicelib.planning.references import references_of
-from chalicelib.planning.rules import compile_rules
-from chalicelib.planning.selection import Selection
-from chalicelib.planning.shared import Shared
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.normalise import digest, normalise
+from chalicelib.planning.elsewhere.destination import HERE, Destination
+from chalicelib.planning.elsewhere.namespaces import home_of
+from chalicelib.planning.plan.making import make_plan
+from chalicelib.planning.plan.rules import compile_rules
+from chalicelib.planning.plan.shared import Shared
+from chalicelib.planning.selecting.accounts import accounts_named
+from chalicelib.planning.selecting.capture_rules import Reason
+from chalicelib.planning.selecting.only import Only
+from chalicelib.planning.selecting.references import references_of
+from chalicelib.planning.selecting.selection import Selection
 from chalicelib.store.repository import Repository
 
 #: Bytes of live content that are kept (compressed) while reading; what does not fit is read again one by one.

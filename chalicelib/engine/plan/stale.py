@@ -15,7 +15,7 @@ from chalicelib.domain.document import Document
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Plan
-from chalicelib.planning.sayings import named
+from chalicelib.planning.plan.sayings import named
 
 #: Sections of the document that decide what a plan does.
 _SECTIONS = ("rewrite", "storage_classes", "suspend", "protect", "order")

@@ -8,9 +8,9 @@ from itertools import groupby, islice
 
 from chalicelib.domain.objects import Body, ObjectKey, key_of
 from chalicelib.domain.version import Gap, IndexRow, Manifest, Pulled
-from chalicelib.planning.capture_rules import implied
-from chalicelib.planning.elsewhere import Carrier
-from chalicelib.planning.normalise import digest
+from chalicelib.planning.bodies.normalise import digest
+from chalicelib.planning.elsewhere.carrier import Carrier
+from chalicelib.planning.selecting.capture_rules import implied
 from chalicelib.store.index import CompactIndex
 from chalicelib.store.repository import Repository
 

@@ -13,7 +13,7 @@ from chalicelib.engine.write.owners import Owners
 from chalicelib.engine.write.sending import MOST_TRIES, Sending
 from chalicelib.engine.write.volumes import Volumes, is_claim
 from chalicelib.engine.write.written import Written, busy
-from chalicelib.planning import ownership
+from chalicelib.planning.bodies import ownership
 
 
 class Attaching:

@@ -9,9 +9,9 @@ import uuid
 
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.engine.write.owners import Owners
-from chalicelib.planning import creation
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.normalise import normalise
+from chalicelib.planning.bodies import creation
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.normalise import normalise
 
 #: Characters of a name that one beside it begins with: names of some kinds are no longer than 63.
 _NAME_CHARACTERS = 50

@@ -20,9 +20,9 @@ from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.plan import Action
 from chalicelib.engine.write.sending import MOST_TRIES, Sending
 from chalicelib.engine.write.written import busy, refuse_if_moved
-from chalicelib.planning import ownership
-from chalicelib.planning.claim_policy import LEAVES_CLAIMS, TAKES_CLAIMS, before_it_was_told, takes_claims
-from chalicelib.planning.normalise import copy_of, digest, normalise
+from chalicelib.planning.bodies import ownership
+from chalicelib.planning.bodies.normalise import copy_of, digest, normalise
+from chalicelib.planning.plan.claim_policy import LEAVES_CLAIMS, TAKES_CLAIMS, before_it_was_told, takes_claims
 
 #: How long the controller may take to see it, seconds: of one that has looked after this StatefulSet, and of one that
 #: never has: there may be none.

@@ -14,10 +14,10 @@ from chalicelib.engine.write.sending import MOST_TRIES, Sending
 from chalicelib.engine.write.silence import unanswered
 from chalicelib.engine.write.volumes import Volumes, is_claim
 from chalicelib.engine.write.written import Written, moved
-from chalicelib.planning import creation, ownership
-from chalicelib.planning.compare import compare
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.normalise import copy_of, normalise
+from chalicelib.planning.bodies import creation, ownership
+from chalicelib.planning.bodies.compare import compare
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.normalise import copy_of, normalise
 
 
 class Creating:

@@ -13,7 +13,7 @@ from chalicelib.engine.write.sending import MOST_TRIES, Sending
 from chalicelib.engine.write.users import in_use, pods_of, users_of
 from chalicelib.engine.write.volumes import Kept, Volumes, is_claim
 from chalicelib.engine.write.written import Written, busy, refuse_if_moved, sentences
-from chalicelib.planning.claim_policy import takes_claims
+from chalicelib.planning.plan.claim_policy import takes_claims
 
 #: How long one object may take to disappear, seconds.
 _LIMIT = 120.0

@@ -9,7 +9,7 @@ from chalicelib.cluster.client import outcome_unknown
 from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable
 from chalicelib.domain.objects import Body, Resource, key_of
 from chalicelib.engine.write.sending import MOST_TRIES, Sending
-from chalicelib.planning import ownership
+from chalicelib.planning.bodies import ownership
 
 
 def put_back(sending: Sending, resource: Resource, made: Body, wanted: Body) -> tuple[Body, str]:

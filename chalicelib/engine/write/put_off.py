@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from chalicelib.domain.plan import Action, LedgerEntry
 from chalicelib.engine.write.silence import slow, unanswered
-from chalicelib.planning import services
+from chalicelib.planning.bodies import services
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,9 @@ from chalicelib.domain.objects import Body, Resource
 from chalicelib.domain.plan import Action
 from chalicelib.engine.write.owners import Owners
 from chalicelib.engine.write.sending import Sending
-from chalicelib.planning import creation, ownership
-from chalicelib.planning.compare import Comparison
-from chalicelib.planning.normalise import content_of, normalise
+from chalicelib.planning.bodies import creation, ownership
+from chalicelib.planning.bodies.compare import Comparison
+from chalicelib.planning.bodies.normalise import content_of, normalise
 
 
 def is_as_updated(

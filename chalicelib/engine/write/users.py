@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from chalicelib.domain.errors import ClusterRefused
 from chalicelib.domain.objects import Body, ObjectKey
 from chalicelib.engine.lane.clusters import ClusterSession
-from chalicelib.planning.ownership_roots import controller_reference
+from chalicelib.planning.selecting.ownership_roots import controller_reference
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 

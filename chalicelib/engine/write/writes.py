@@ -34,11 +34,11 @@ from chalicelib.engine.write.silence import Manner
 from chalicelib.engine.write.updated import is_as_updated
 from chalicelib.engine.write.volumes import Kept, Volumes
 from chalicelib.engine.write.written import Written, busy, is_as_planned, moved, sentences
-from chalicelib.planning import creation, ownership
-from chalicelib.planning.compare import Comparison, compare
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.normalise import copy_of, normalise
-from chalicelib.planning.order import OWNER
+from chalicelib.planning.bodies import creation, ownership
+from chalicelib.planning.bodies.compare import Comparison, compare
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.normalise import copy_of, normalise
+from chalicelib.planning.plan.order import OWNER
 
 
 class Writer:

@@ -8,9 +8,9 @@ from typing import Any
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.plan import Action, Verb
-from chalicelib.planning.claim_policy import before_it_was_told
-from chalicelib.planning.compare import Comparison
-from chalicelib.planning.normalise import copy_of, digest, normalise
+from chalicelib.planning.bodies.compare import Comparison
+from chalicelib.planning.bodies.normalise import copy_of, digest, normalise
+from chalicelib.planning.plan.claim_policy import before_it_was_told
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.version import Manifest
 from chalicelib.engine.operations.mending import repair
 from chalicelib.engine.operations.verifying import Verified, Verifier, applications
-from chalicelib.planning.normalise import digest
+from chalicelib.planning.bodies.normalise import digest
 from chalicelib.store import condemned, layout
 from chalicelib.store.index import write_index
 from chalicelib.store.packing import Packer

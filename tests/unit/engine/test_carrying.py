@@ -8,10 +8,10 @@ from chalicelib.domain.ids import new_id
 from chalicelib.domain.plan import Action, Identity, Plan, Verb
 from chalicelib.engine.plan.carrying import elsewhere_blockers
 from chalicelib.engine.plan.wanted import Wanted
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.destination import Destination
-from chalicelib.planning.elsewhere import Carrier
-from chalicelib.planning.rewrite import Rewrites
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.elsewhere.carrier import Carrier
+from chalicelib.planning.elsewhere.destination import Destination
+from chalicelib.planning.elsewhere.rewrite import Rewrites
 from tests.unit.engine.house import NOON, House
 
 RUNS, WAITS = "`suspend: false`, `--no-suspend`", "`suspend: true`, `--suspend`"

@@ -13,7 +13,7 @@ from chalicelib.domain.plan import Action, Identity, Verb
 from chalicelib.engine.write import claim_policy as module
 from chalicelib.engine.write.claim_policy import ClaimPolicy, Told
 from chalicelib.engine.write.sending import Sending
-from chalicelib.planning.normalise import copy_of, digest, normalise
+from chalicelib.planning.bodies.normalise import copy_of, digest, normalise
 
 STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet", namespaced=True, has_status=True)
 

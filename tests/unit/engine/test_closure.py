@@ -13,7 +13,7 @@ from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
 from chalicelib.domain.version import Pulled
 from chalicelib.engine.capture.closure import missing
 from chalicelib.engine.capture.noting import Noting
-from chalicelib.planning.selection import Selection
+from chalicelib.planning.selecting.selection import Selection
 
 VERBS = frozenset({"list", "create", "get"})
 PODS = Resource("", "v1", "pods", "Pod", namespaced=True, verbs=VERBS)

@@ -11,9 +11,9 @@ from chalicelib.domain.errors import ClusterUnreachable
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.plan import Action, Identity, Verb
 from chalicelib.engine.plan.dry_run import DryRun
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.draft import Question
-from chalicelib.planning.immutable import Refusal
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.immutable import Refusal
+from chalicelib.planning.plan.draft import Question
 
 KINDS = {
     "ConfigMap": Resource("", "v1", "configmaps", "ConfigMap", namespaced=True),

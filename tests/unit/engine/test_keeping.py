@@ -18,7 +18,7 @@ from chalicelib.engine.capture.packing import Packed, PackingVisitor
 from chalicelib.engine.capture.reading import Listed, mark
 from chalicelib.engine.capture.rows import Row, Rows
 from chalicelib.engine.lane.work import Work
-from chalicelib.planning.normalise import digest
+from chalicelib.planning.bodies.normalise import digest
 from chalicelib.store.index import read_index
 from tests.unit.engine.house import House, working
 

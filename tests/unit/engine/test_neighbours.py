@@ -7,7 +7,7 @@ from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Action, Identity, Plan, Verb
 from chalicelib.engine.plan.neighbours import neighbours, written_scopes
 from chalicelib.language.loader import load
-from chalicelib.planning.destination import HERE, Destination
+from chalicelib.planning.elsewhere.destination import HERE, Destination
 from tests.unit.engine.house import NOON, House
 
 COPY = """

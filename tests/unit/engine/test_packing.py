@@ -13,7 +13,7 @@ from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.version import SegmentRef
 from chalicelib.engine.capture.packing import Packed, PackingVisitor
 from chalicelib.engine.capture.rows import Row
-from chalicelib.planning.normalise import digest
+from chalicelib.planning.bodies.normalise import digest
 from chalicelib.store.index import read_index
 from chalicelib.store.segments import SegmentReader, SegmentWriter
 from tests.unit.engine.house import House

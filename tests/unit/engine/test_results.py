@@ -11,7 +11,7 @@ from chalicelib.domain.version import Gap
 from chalicelib.engine.lane.work import Work
 from chalicelib.engine.operations import results
 from chalicelib.engine.write.ledger import Ledger
-from chalicelib.planning.sayings import NOT_KEPT
+from chalicelib.planning.plan.sayings import NOT_KEPT
 from tests.unit.engine.house import House, working
 
 

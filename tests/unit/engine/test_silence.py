@@ -16,7 +16,7 @@ from chalicelib.domain.plan import Action, Identity, LedgerEntry, Verb
 from chalicelib.engine.write import sending
 from chalicelib.engine.write.silence import ASK_SECONDS, BRIEF_SECONDS, Manner, slow, unanswered
 from chalicelib.engine.write.writes import Writer
-from chalicelib.planning.context import PlanContext
+from chalicelib.planning.bodies.context import PlanContext
 
 KINDS = {
     "ConfigMap": Resource("", "v1", "configmaps", "ConfigMap", namespaced=True),

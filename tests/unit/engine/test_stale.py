@@ -9,7 +9,7 @@ from chalicelib.domain.objects import key_of
 from chalicelib.domain.plan import Action, Awaited, Identity, Plan, Verb
 from chalicelib.engine.plan.stale import refuse_if_stale
 from chalicelib.engine.write.written import is_as_planned
-from chalicelib.planning.normalise import digest
+from chalicelib.planning.bodies.normalise import digest
 
 ROLE = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "all"}, "rules": []}
 CHANGED = {**ROLE, "rules": [{"verbs": ["get"], "resources": ["pods"], "apiGroups": [""]}]}

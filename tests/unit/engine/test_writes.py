@@ -13,9 +13,9 @@ from chalicelib.domain.errors import ClusterRefused, ClusterUnreachable, TurnEnd
 from chalicelib.domain.objects import Body, ObjectKey, Resource
 from chalicelib.domain.plan import Action, Identity, Verb
 from chalicelib.engine.write.writes import Writer
-from chalicelib.planning.compare import compare
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.normalise import copy_of, digest, normalise
+from chalicelib.planning.bodies.compare import compare
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.normalise import copy_of, digest, normalise
 
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap", namespaced=True)
 KEY = ObjectKey("", "ConfigMap", "shop", "conf")

@@ -10,12 +10,12 @@ from chalicelib.domain.document import Restore
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
 from chalicelib.domain.plan import Action, Plan, Verb
 from chalicelib.domain.version import IndexRow
-from chalicelib.planning import creation
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.join import LiveRow
-from chalicelib.planning.normalise import copy_of, digest, normalise
-from chalicelib.planning.overlay import overlay
-from chalicelib.planning.plan import make_plan
+from chalicelib.planning.bodies import creation
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.normalise import copy_of, digest, normalise
+from chalicelib.planning.bodies.overlay import overlay
+from chalicelib.planning.plan.join import LiveRow
+from chalicelib.planning.plan.making import make_plan
 
 VERBS = frozenset({"create", "delete", "get", "list", "patch", "update", "watch"})
 

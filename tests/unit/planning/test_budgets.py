@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.planning.budgets import blocking, broken
+from chalicelib.planning.plan.budgets import blocking, broken
 
 
 def _workload(kind: str = "Deployment", replicas: int = 4, **spec: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.objects import Resource
-from chalicelib.planning.capture_rules import Reason, implied, listable, never_listed, verdict
+from chalicelib.planning.selecting.capture_rules import Reason, implied, listable, never_listed, verdict
 from tests.unit.planning.samples import ALL, VERBS, controlled_by, make, served
 
 

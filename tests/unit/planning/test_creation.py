@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.objects import Body, ObjectKey
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.creation import candidates, for_creation, for_update, tolerates_existing
-from chalicelib.planning.normalise import copy_of, normalise
-from chalicelib.planning.overlay import overlay
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.creation import candidates, for_creation, for_update, tolerates_existing
+from chalicelib.planning.bodies.normalise import copy_of, normalise
+from chalicelib.planning.bodies.overlay import overlay
 from tests.unit.planning.samples import CONTEXT, controlled_by, deployment, kept, make, served, template
 
 

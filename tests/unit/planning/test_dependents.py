@@ -9,9 +9,9 @@ from chalicelib.domain.document import Restore
 from chalicelib.domain.objects import Body, ObjectKey, key_of
 from chalicelib.domain.plan import Action, Plan
 from chalicelib.domain.version import Gap
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.join import OWNED, LiveRow
-from chalicelib.planning.normalise import digest
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.normalise import digest
+from chalicelib.planning.plan.join import OWNED, LiveRow
 from tests.unit.planning.samples import RESOURCES, World, deployment, kept, make
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.planning.deployers import Deployed, Deployer, deployers_of, forget
+from chalicelib.planning.plan.deployers import Deployed, Deployer, deployers_of, forget
 
 
 def _body(labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None, **metadata: Any) -> Any:

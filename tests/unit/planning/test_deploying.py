@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.planning import deploying
-from chalicelib.planning.namespaces import move
-from chalicelib.planning.normalise import copy_of
+from chalicelib.planning.bodies.normalise import copy_of
+from chalicelib.planning.elsewhere import deploying
+from chalicelib.planning.elsewhere.namespaces import move
 
 THERE = {"shop": "copy"}
 INTO = frozenset({"copy"})

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.plan import Difference
-from chalicelib.planning.diff import MOST, differences
+from chalicelib.planning.bodies.diff import MOST, differences
 from tests.unit.planning.samples import deployment, kept, make
 
 

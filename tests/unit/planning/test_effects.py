@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.objects import Body
-from chalicelib.planning import effects
-from chalicelib.planning.quantities import amount, larger
+from chalicelib.planning.content.quantities import amount, larger
+from chalicelib.planning.plan import effects
 from tests.unit.planning.samples import deployment, kept, make, template
 
 

@@ -10,10 +10,10 @@ from chalicelib.domain.document.restore import Rewrite
 from chalicelib.domain.objects import ObjectKey, key_of
 from chalicelib.domain.version import Gap
 from chalicelib.language.loader import load
-from chalicelib.planning.destination import HERE, Destination
-from chalicelib.planning.elsewhere import Carrier
-from chalicelib.planning.normalise import copy_of
-from chalicelib.planning.rewrite import Rewrites
+from chalicelib.planning.bodies.normalise import copy_of
+from chalicelib.planning.elsewhere.carrier import Carrier
+from chalicelib.planning.elsewhere.destination import HERE, Destination
+from chalicelib.planning.elsewhere.rewrite import Rewrites
 
 BESIDE = Destination(names={"shop": "copy"})
 FAR = Destination(cluster="cl-there")

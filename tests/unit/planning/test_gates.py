@@ -9,10 +9,10 @@ import yaml
 from chalicelib.domain.document import Restore
 from chalicelib.domain.objects import Body, ObjectKey, Resource, key_of
 from chalicelib.domain.plan import Action, Identity, Verb
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.gates import Seen, gate
-from chalicelib.planning.order import After
-from chalicelib.planning.rules import compile_rules
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.plan.gates import Seen, gate
+from chalicelib.planning.plan.order import After
+from chalicelib.planning.plan.rules import compile_rules
 
 DB = ObjectKey("apps", "StatefulSet", "shop", "db")
 WEB = ObjectKey("apps", "Deployment", "shop", "web")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.planning.immutable import conclude, first_guess, understand
+from chalicelib.planning.bodies.immutable import conclude, first_guess, understand
 from tests.unit.planning.samples import deployment, kept, make
 
 MEMBERS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.planning.mentions import dns_names, in_annotations
+from chalicelib.planning.elsewhere.mentions import dns_names, in_annotations
 
 THERE = {"shop": "copy"}
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.objects import ObjectKey
-from chalicelib.planning.namespaces import move, moved_key
-from chalicelib.planning.normalise import copy_of
+from chalicelib.planning.bodies.normalise import copy_of
+from chalicelib.planning.elsewhere.namespaces import move, moved_key
 
 THERE = {"shop": "copy"}
 BACK = {"copy": "shop"}

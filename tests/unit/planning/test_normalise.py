@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from chalicelib.domain.objects import Resource
-from chalicelib.planning.normalise import canonical_line, content_of, copy_of, digest, normalise
+from chalicelib.planning.bodies.normalise import canonical_line, content_of, copy_of, digest, normalise
 from tests.unit.planning.samples import controlled_by, kept, make, template
 
 MANAGERS = [

@@ -7,8 +7,8 @@ import pytest
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.patterns import KindPattern
-from chalicelib.planning.consent import Consent
-from chalicelib.planning.only import Only
+from chalicelib.planning.plan.consent import Consent
+from chalicelib.planning.selecting.only import Only
 from tests.unit.planning.samples import CONTEXT
 
 WEB = ObjectKey("apps", "Deployment", "shop", "web")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Action, Identity, Verb
-from chalicelib.planning.order import STAGES, After, order, stage_of
+from chalicelib.planning.plan.order import STAGES, After, order, stage_of
 
 GROUPS = {kind: group for group, kind in STAGES} | {"Order": "shop.example"}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.document import Scope
-from chalicelib.planning.overlap import shared
+from chalicelib.planning.selecting.overlap import shared
 
 
 def _scope(**members: Any) -> Scope:

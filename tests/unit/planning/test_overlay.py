@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from chalicelib.domain.objects import Body, key_of
-from chalicelib.planning.context import PlanContext, autoscaled_by
-from chalicelib.planning.normalise import copy_of
-from chalicelib.planning.overlay import overlay
+from chalicelib.planning.bodies.context import PlanContext, autoscaled_by
+from chalicelib.planning.bodies.normalise import copy_of
+from chalicelib.planning.bodies.overlay import overlay
 from tests.unit.planning.samples import CONTEXT, controlled_by, deployment, kept, make
 
 

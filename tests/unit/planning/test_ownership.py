@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.objects import Body
-from chalicelib.planning.ownership import (
+from chalicelib.planning.bodies.ownership import (
     NEVER,
     OURS,
     applied_whole,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from chalicelib.planning.ownership_roots import always_derived, cannot_be_remade, controller_of, controller_reference
+from chalicelib.planning.selecting.ownership_roots import (
+    always_derived,
+    cannot_be_remade,
+    controller_of,
+    controller_reference,
+)
 from tests.unit.planning.samples import controlled_by, make
 
 

@@ -12,16 +12,16 @@ from chalicelib.domain.document import Restore
 from chalicelib.domain.objects import Body, ObjectKey, key_of
 from chalicelib.domain.plan import Plan, Verb
 from chalicelib.domain.version import Gap, IndexRow
-from chalicelib.planning import immutable
-from chalicelib.planning.capture_rules import Reason
-from chalicelib.planning.compare import compare
-from chalicelib.planning.context import PlanContext
-from chalicelib.planning.differing import BATCH
-from chalicelib.planning.draft import Question
-from chalicelib.planning.immutable import Refusal
-from chalicelib.planning.join import OWNED, LiveRow, join
-from chalicelib.planning.order import After
-from chalicelib.planning.shared import Shared
+from chalicelib.planning.bodies import immutable
+from chalicelib.planning.bodies.compare import compare
+from chalicelib.planning.bodies.context import PlanContext
+from chalicelib.planning.bodies.immutable import Refusal
+from chalicelib.planning.plan.differing import BATCH
+from chalicelib.planning.plan.draft import Question
+from chalicelib.planning.plan.join import OWNED, LiveRow, join
+from chalicelib.planning.plan.order import After
+from chalicelib.planning.plan.shared import Shared
+from chalicelib.planning.selecting.capture_rules import Reason
 from tests.unit.planning.samples import (
     CONTEXT,
     RESOURCES,

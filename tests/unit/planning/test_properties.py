@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from chalicelib.domain.objects import Body, ObjectKey, key_of
 from chalicelib.domain.plan import Plan, Verb
-from chalicelib.planning.context import PlanContext, autoscaled_by
-from chalicelib.planning.join import OWNED
-from chalicelib.planning.normalise import canonical_line, copy_of, digest, normalise
-from chalicelib.planning.overlay import overlay
-from chalicelib.planning.services import chose_address
+from chalicelib.planning.bodies.context import PlanContext, autoscaled_by
+from chalicelib.planning.bodies.normalise import canonical_line, copy_of, digest, normalise
+from chalicelib.planning.bodies.overlay import overlay
+from chalicelib.planning.bodies.services import chose_address
+from chalicelib.planning.plan.join import OWNED
 from tests.unit.planning.samples import CONTEXT, RESOURCES, World, controlled_by, kept, make, served, template
 
 # Time limits of single examples say more about the machine than about the rules.

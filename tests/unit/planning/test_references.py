@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from chalicelib.domain.objects import ObjectKey, Resource
-from chalicelib.planning.references import Reference, references_of
-from chalicelib.planning.referrers import aggregates, grants, named_by
-from chalicelib.planning.selectors import selects
+from chalicelib.planning.content.selectors import selects
+from chalicelib.planning.selecting.references import Reference, references_of
+from chalicelib.planning.selecting.referrers import aggregates, grants, named_by
 
 _PLACES = {"apps/v1": "apps", "v1": ""}
 

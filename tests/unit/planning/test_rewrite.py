@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.domain.document.restore import Rewrite
 from chalicelib.domain.objects import ObjectKey
-from chalicelib.planning.normalise import copy_of
-from chalicelib.planning.rewrite import Rewrites, merge
+from chalicelib.planning.bodies.normalise import copy_of
+from chalicelib.planning.elsewhere.rewrite import Rewrites, merge
 
 KEY = ObjectKey("networking.k8s.io", "Ingress", "shop", "web")
 BODY = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.planning.schemas import Schemas
+from chalicelib.planning.elsewhere.schemas import Schemas
 
 STRING = {"type": "string"}
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.document import Scope
-from chalicelib.planning.selection import ListRequest, Selection
+from chalicelib.planning.selecting.selection import ListRequest, Selection
 from tests.unit.planning.samples import ALL, served
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.planning import suspend
-from chalicelib.planning.normalise import copy_of
+from chalicelib.planning.bodies.normalise import copy_of
+from chalicelib.planning.elsewhere import suspend
 
 
 def body(version: str, kind: str, spec: Any, **more: Any) -> dict[str, Any]:

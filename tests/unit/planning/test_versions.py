@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.planning.normalise import copy_of
-from chalicelib.planning.versions import CannotConvert, Served, convert, known, order
+from chalicelib.planning.bodies.normalise import copy_of
+from chalicelib.planning.elsewhere.versions import CannotConvert, Served, convert, known, order
 
 SCALER = ("autoscaling", "HorizontalPodAutoscaler")
 BUDGET = ("policy", "PodDisruptionBudget")
