@@ -16,6 +16,9 @@ from pydantic import Field
 
 from chalicelib.domain.version import Stored
 
+#: Times that a step which got nowhere is tried again, before the operation fails with the last reason.
+MOST_STALLS = 6
+
 
 class OperationKind(StrEnum):
     """What an operation does. Planning and verifying take no lane; all else of one application stands in line."""
@@ -108,6 +111,11 @@ class Operation(Stored):
     touched_at: datetime | None = None
     #: Small facts about the outcome: the version made, counts of actions, the safety version.
     outcome: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def tries_left(self) -> int:
+        """How often its step is tried again at most, if it goes on getting nowhere."""
+        return max(0, MOST_STALLS - self.stalled)
 
 
 class Pending(Stored):

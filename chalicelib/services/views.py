@@ -140,6 +140,7 @@ def operation_view(
         outcome=dict(operation.outcome),
         error=operation.error,
         trouble=operation.trouble,
+        tries_left=None if operation.trouble is None else operation.tries_left,
         touched_at=operation.touched_at,
         requested_by=operation.requested_by,
         requested_at=operation.requested_at,

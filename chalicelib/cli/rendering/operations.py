@@ -49,13 +49,20 @@ def progress_line(operation: Json, seconds: float, *, width: int, unchanged: flo
         parts.append(f"about {f'{left} s' if left < 60 else duration(left)} left")
     trouble = operation.get("trouble")
     if trouble:
-        parts.append(f"to be tried again: {printable(str(trouble.get('message', '')))}")
+        parts.append(f"{_tried_again(operation)}: {printable(str(trouble.get('message', '')))}")
     elif state != "queued" and unchanged >= _SAYS_NOTHING:
         parts.append(f"no news for {duration(unchanged)} (the server's log may say why)")
     line = Text(" · ".join(parts), no_wrap=True)
     if width > 0:
         line.truncate(width, overflow="ellipsis")
     return line
+
+
+def _tried_again(operation: Json) -> str:
+    left = operation.get("triesLeft")
+    if left is None:
+        return "to be tried again"
+    return f"to be tried again, at most {counted(left, 'time')}" if left else "that was the last try"
 
 
 def _done(progress: Json) -> str:
@@ -170,7 +177,8 @@ def operation_page(operation: Json, application: str, now: datetime) -> Iterator
         rows.append(("Error", Text(printable(str(error.get("message", ""))), style="red")))
         rows.append(("", printable(str(error.get("consequence") or ""))))
     if trouble := operation.get("trouble"):
-        rows.append(("Tried again", Text(printable(str(trouble.get("message", ""))), style="yellow")))
+        why = printable(str(trouble.get("message", "")))
+        rows.append(("Trouble", Text(f"{why} ({_tried_again(operation)})", style="yellow")))
     yield facts(rows)
 
 

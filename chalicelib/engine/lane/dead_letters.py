@@ -16,9 +16,9 @@ from datetime import timedelta
 
 from chalicelib.domain.errors import Damaged, MainstayError, NotFound
 from chalicelib.domain.message import WorkMessage
-from chalicelib.domain.operation import Operation, OperationKind, Pending, State
+from chalicelib.domain.operation import MOST_STALLS, Operation, OperationKind, Pending, State
 from chalicelib.engine.lane.lease import LeaseTerms
-from chalicelib.engine.lane.running import MOST_STALLS, give_up
+from chalicelib.engine.lane.running import give_up
 from chalicelib.engine.lane.work import Flow
 from chalicelib.store.repository import Repository
 

@@ -19,7 +19,7 @@ from chalicelib.domain.errors import (
     TurnEnded,
     Yielded,
 )
-from chalicelib.domain.operation import Operation, OperationError, OperationKind, State
+from chalicelib.domain.operation import MOST_STALLS, Operation, OperationError, OperationKind, State
 from chalicelib.domain.traces import places
 from chalicelib.engine.lane import turns
 from chalicelib.engine.lane.budget import Budget
@@ -30,8 +30,6 @@ from chalicelib.store.repository import Repository
 
 _log = logging.getLogger(__name__)
 
-#: Tries of one step that gets nowhere, before the operation fails with the last reason.
-MOST_STALLS = 6
 #: What is still done for a deleted application.
 _AFTER_DELETION = frozenset({OperationKind.DELETE, OperationKind.SWEEP, OperationKind.VERIFY})
 NOT_SETTLED = "It could not be settled what it left behind: make a plan to see how the application is."

@@ -53,6 +53,9 @@ class OperationView(View):
     trouble: OperationError | None = Field(
         None, description="Why the last try of its step came to nothing, while another one is to come."
     )
+    tries_left: int | None = Field(
+        None, description="Beside `trouble`: tries that are still to come before the operation gives up."
+    )
     touched_at: datetime | None = Field(None, description="When its worker last wrote down how far it is.")
     requested_by: str
     requested_at: datetime

@@ -138,6 +138,7 @@ def operation(identifier: str, kind: str, state: str = "succeeded", **changes: A
         "outcome": {},
         "error": None,
         "trouble": None,
+        "triesLeft": None,
         "touchedAt": None if state == "queued" else "2026-11-24T11:00:04Z",
         "requestedBy": "admin",
         "requestedAt": "2026-11-24T11:00:00Z",

@@ -396,8 +396,14 @@ def test_progress_says_when_there_was_none_for_long() -> None:
     assert progress_line(running, 180, width=0, unchanged=120).plain == told
     away = {"code": "cluster-unreachable", "message": "No answer from https://10.0.0.1:6443."}
     troubled = {**running, "trouble": away}
-    why = "to be tried again: No answer from https://10.0.0.1:6443."
-    assert progress_line(troubled, 90, width=0, unchanged=70).plain == f"restore · plan · 1 min 30 s · {why}"
+    for left, when in (
+        (3, "to be tried again, at most 3 times"),
+        (1, "to be tried again, at most 1 time"),
+        (0, "that was the last try"),
+        (None, "to be tried again"),
+    ):
+        told = f"restore · plan · 1 min 30 s · {when}: No answer from https://10.0.0.1:6443."
+        assert progress_line({**troubled, "triesLeft": left}, 90, width=0, unchanged=70).plain == told
     assert outcome_in_short(troubled, UNICODE) == "No answer from https://10.0.0.1:6443."
     queued = fake.operation(fake.BACKUP, "backup", "queued")
     assert progress_line(queued, 180, width=0, unchanged=180).plain == "backup · waits in line · 3 min"

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.domain.errors import ClusterUnreachable, Conflict, LeaseLost, StorageUnavailable
 from chalicelib.domain.ids import new_id
 from chalicelib.domain.message import WorkMessage
-from chalicelib.domain.operation import Operation, OperationKind, Pending, State
+from chalicelib.domain.operation import MOST_STALLS, Operation, OperationKind, Pending, State
 from chalicelib.engine.lane.budget import Budget
 from chalicelib.engine.lane.lease import LeaseTerms
 from chalicelib.engine.lane.work import Finish, Next, Work
@@ -180,13 +180,17 @@ def test_what_is_away_for_a_while_is_waited_for_and_told_meanwhile(house: House,
     assert (waits.state, waits.error) == (State.RUNNING, None)
     assert waits.trouble is not None
     assert waits.trouble.message == "It does not answer."
+    assert waits.tries_left == MOST_STALLS
     house.run_until_idle()
     done = house.get(started)
     assert (done.state, done.trouble, done.error) == (State.SUCCEEDED, None, None)
 
 
 def test_what_stays_away_ends_an_operation_with_its_own_words(house: House) -> None:
-    def unreachable(_work: Work) -> None:
+    left: list[int] = []
+
+    def unreachable(work: Work) -> None:
+        left.append(work.operation.tries_left)
         raise ClusterUnreachable("Nobody answers at https://10.0.0.1.")
 
     house.scripts["backup.two"] = unreachable
@@ -194,6 +198,7 @@ def test_what_stays_away_ends_an_operation_with_its_own_words(house: House) -> N
     house.run_until_idle()
     done = house.get(started)
     assert done.state is State.FAILED
+    assert left == [6, 5, 4, 3, 2, 1, 0]
     assert done.error is not None
     assert "Nobody answers at https://10.0.0.1." in done.error.message
 
