@@ -332,6 +332,28 @@ def test_what_has_the_other_scope_goes_before_its_definition_is_replaced_and_an_
     assert [each["metadata"]["name"] for each in scene.api.get(orders)["items"]] == ["wide"]
 
 
+def test_a_definition_that_is_not_in_the_version_stays_for_the_objects_that_are(defined: tuple[Scene, str]) -> None:
+    scene, path = defined
+    name = path.rpartition("/")[2]
+    labels = scene.api.get(path)["metadata"]["labels"]
+    scene.api.patch(path, {"metadata": {"labels": dict.fromkeys(labels)}})
+    version = scene.backup()
+    scene.api.patch(path, {"metadata": {"labels": labels}})
+    wanted = scene.look()
+    scene.api.delete(f"/apis/{name.partition('.')[2]}/v1/namespaces/{scene.namespace}/orders")
+
+    asked = {"consent": ["CustomResourceDefinition"]}
+    action = scene.planned(version, **asked)[f"CustomResourceDefinition/{name}"]
+
+    assert (action.verb.value, action.reason) == ("skip", "in-use")
+    assert f"{scene.namespace}/order-0" in action.message
+    restored = scene.restore(version, **asked)
+    assert restored.state is State.PARTIAL
+    orders = {name: row for name, row in restored.rows.items() if row.verb == "create"}
+    assert {name: row.verified for name, row in orders.items()} == {f"Order/order-{n}": "equal" for n in range(3)}
+    assert scene.look() == wanted
+
+
 def test_an_undo_takes_a_definition_away_again(defined: tuple[Scene, str]) -> None:
     scene, path = defined
     version = scene.backup()

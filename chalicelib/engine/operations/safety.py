@@ -22,6 +22,7 @@ from chalicelib.engine.lane.work import Work
 from chalicelib.engine.operations.backup import draw_up
 from chalicelib.engine.write.written import is_as_planned
 from chalicelib.planning.bodies.normalise import digest, normalise
+from chalicelib.planning.plan.sayings import moved
 
 #: Times that one is made, where sweeps take what it counts on.
 _MOST_TIMES = 3
@@ -59,7 +60,7 @@ def _make(work: Work, plan: Plan) -> str:
         if action.verb in {Verb.UPDATE, Verb.REPLACE, Verb.DELETE}
     }
     writer = work.repository.segment_writer(application)
-    reading, moved = Reading(), []
+    reading, others = Reading(), []
     bodies = sorted(read_objects(work.session, touched, work.pause), key=lambda found: found[0])
     with PackingVisitor(writer) as visitor:
         for key, resource, body in bodies:
@@ -68,19 +69,18 @@ def _make(work: Work, plan: Plan) -> str:
             hashed = digest(content)
             action = touched[key]
             if uid != action.live_uid or not is_as_planned(action, content, hashed):
-                moved.append(str(key))
+                others.append(str(key))
                 continue
             listing = Listing(resource, key.namespace)
             token = visitor.take(listing, key, content, hashed, b"")
             reading.rows.append(Row(key, hashed, uid, resource_version, None, token))
             reading.resources[(resource.group, resource.kind)] = resource
-        moved += [str(key) for key in touched.keys() - {key for key, _, _ in bodies}]
-        if moved:
-            named = ", ".join(sorted(moved)[:10])
+        others += [str(key) for key in touched.keys() - {key for key, _, _ in bodies}]
+        if others:
+            others.sort()
             raise Conflict(
-                f"{len(moved)} {'object' if len(moved) == 1 else 'objects'} moved between plan and apply ({named}). "
-                "Nothing was changed; make a new plan.",
-                details={"moved": sorted(moved)[:1000]},
+                f"{moved(others)} between plan and apply. Nothing was changed; make a new plan.",
+                details={"moved": others[:1000]},
             )
         packed = visitor.finish(reading.rows)
     document = writer.put("document", work.application.document.encode())

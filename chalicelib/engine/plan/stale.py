@@ -15,7 +15,7 @@ from chalicelib.domain.document import Document
 from chalicelib.domain.errors import Conflict
 from chalicelib.domain.objects import ObjectKey
 from chalicelib.domain.plan import Plan
-from chalicelib.planning.plan.sayings import named
+from chalicelib.planning.plan.sayings import moved
 
 #: Sections of the document that decide what a plan does.
 _SECTIONS = ("rewrite", "storage_classes", "suspend", "protect", "order")
@@ -33,15 +33,14 @@ def rests_on(document: Document) -> dict[str, str]:
 def refuse_if_stale(saved: Plan, now: Plan) -> None:
     """`Conflict` if the plan that is made now writes anything else than the saved one; it names what moved."""
     was, now_is = _essence(saved), _essence(now)
-    moved = sorted(key for key in was.keys() | now_is.keys() if was.get(key) != now_is.get(key))
-    if not moved:
+    others = sorted(key for key in was.keys() | now_is.keys() if was.get(key) != now_is.get(key))
+    if not others:
         return
     changed = [name for name, said in sorted(saved.rests_on.items()) if now.rests_on.get(name) != said]
     document = f" The document's {_listed(changed)} changed since." if changed else ""
-    objects = f"{len(moved)} {'object' if len(moved) == 1 else 'objects'} moved ({named(moved, 10)})"
     raise Conflict(
-        f"The plan is stale: since it was made, {objects}.{document} Make a new plan.",
-        details={"moved": [str(key) for key in moved[:1000]], **({"document": changed} if changed else {})},
+        f"The plan is stale: since it was made, {moved(others)}.{document} Make a new plan.",
+        details={"moved": [str(key) for key in others[:1000]], **({"document": changed} if changed else {})},
     )
 
 

@@ -11,6 +11,7 @@ from chalicelib.planning.plan import dependents, effects
 from chalicelib.planning.plan.differing import is_implied
 from chalicelib.planning.plan.draft import Draft
 from chalicelib.planning.plan.join import OWNED, LiveRow
+from chalicelib.planning.plan.sayings import named
 
 _CLAIM = ("", "PersistentVolumeClaim")
 _SERVICE = ("", "Service")
@@ -89,12 +90,29 @@ def _spare(draft: Draft, kinds: set[tuple[str, str]]) -> None:
             continue
         key = action.object.key
         if key[:2] in kinds:
-            why = draft.context.held(key, gone) or _spared_inside(draft, key)
+            why = draft.context.held(key, gone) or _spared_inside(draft, key) or _to_be_made(draft, action)
             if why:
                 draft.left.setdefault("in-use", []).append(key)
                 draft.actions[number] = action.model_copy(
                     update={"verb": Verb.SKIP, "reason": "in-use", "message": why, "effects": ()}
                 )
+
+
+def _to_be_made(draft: Draft, definition: Action) -> str:
+    """That objects are made of the kind which a definition has, if that is to go and not to come back."""
+    if definition.verb is not Verb.DELETE or definition.object.key[:2] != DEFINITION:
+        return ""
+    made = [
+        action.object.key
+        for action in draft.actions
+        if action.verb is Verb.CREATE and _defined_by(draft, action.object.key) == definition.object.name
+    ]
+    return f"Without it these of the version could not be made: {named(made, 5)}." if made else ""
+
+
+def _defined_by(draft: Draft, key: ObjectKey) -> str:
+    resource = draft.context.resource_of(key)
+    return f"{resource.plural}.{resource.group}" if resource is not None else ""
 
 
 def _spared_inside(draft: Draft, key: ObjectKey) -> str:
@@ -103,5 +121,6 @@ def _spared_inside(draft: Draft, key: ObjectKey) -> str:
         for action in draft.actions
         if action.verb is Verb.SKIP and action.object.namespace == key.name and action.reason in _SPARED
     ]
-    named = ", ".join(inside[:5])
-    return f"With it these would be lost, which are left alone: {named}." if inside and key[:2] == NAMESPACE else ""
+    if not inside or key[:2] != NAMESPACE:
+        return ""
+    return f"With it these would be lost, which are left alone: {named(inside, 5)}."

@@ -65,6 +65,11 @@ def not_kept(lost: Sequence[Difference], most: int = 5) -> str:
     return f"The cluster does not keep {named([each.path for each in lost], most)}."
 
 
+def moved(objects: Sequence[object]) -> str:
+    """`1 object moved (Secret shop/db)`: what is not any more as a plan saw it."""
+    return f"{len(objects)} {'object' if len(objects) == 1 else 'objects'} moved ({named(objects, 10)})"
+
+
 def named(things: Sequence[object], most: int = 5) -> str:
     """The first `most` of them by what they are called, and how many more there are."""
     shown = ", ".join(str(each) for each in things[:most])
