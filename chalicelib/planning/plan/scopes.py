@@ -24,9 +24,14 @@ OTHER_SCOPE = "other-scope"
 def refuse_other_scopes(draft: Draft) -> Iterator[str]:
     """Leave out what would be made of a kind that has another scope now; a sentence for each of these kinds.
 
-    It is known by now what becomes of definitions.
+    It is known by now what becomes of the version's definitions.
     """
-    definitions = {action.object.name: action for action in draft.actions if action.object.key[:2] == DEFINITION}
+    extra = {row.key for row in draft.extra}
+    definitions = {
+        action.object.name: action
+        for action in draft.actions
+        if action.object.key[:2] == DEFINITION and action.object.key not in extra
+    }
     found: defaultdict[str, list[int]] = defaultdict(list)
     for number, action in enumerate(draft.actions):
         key = action.object.key

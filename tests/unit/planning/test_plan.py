@@ -486,6 +486,25 @@ def test_objects_of_another_scope_come_back_with_their_definition_if_that_does(
         assert plan.blockers == ()
 
 
+@pytest.mark.parametrize("consent", [frozenset(), frozenset({"CustomResourceDefinition"})])
+def test_of_a_definition_of_another_scope_that_is_not_in_the_version_nobody_says_that_it_is(
+    consent: frozenset[str],
+) -> None:
+    plan = World([make("Order", "a")], [scoped("Cluster")], context=WIDE).plan(consent=consent)
+    assert verbs(plan) == {"a": "skip", "orders.shop.example": "skip"}
+    assert "A definition's scope cannot be changed: make orders.shop.example as it was" in plan.blockers[0]
+
+
+def test_a_definition_that_is_not_in_the_version_stays_for_the_objects_that_are() -> None:
+    consented: dict[str, Any] = {"consent": frozenset({"CustomResourceDefinition"})}
+    plan = World([make("Order", "a")], [scoped("Namespaced")]).plan(**consented)
+    assert verbs(plan) == {"a": "create", "orders.shop.example": "skip"}
+    (why,) = (action.message for action in plan.actions if action.verb is Verb.SKIP)
+    assert why == "Without it these of the version could not be made: Order.shop.example shop/a."
+    nobody = World([make("ConfigMap")], [scoped("Namespaced")]).plan(**consented)
+    assert verbs(nobody) == {"web": "create", "orders.shop.example": "delete"}
+
+
 def test_the_same_content_in_another_version_of_the_api_is_no_difference() -> None:
     older = kept(make("HorizontalPodAutoscaler", spec={"maxReplicas": 3}))
     older["apiVersion"] = "autoscaling/v2beta2"
