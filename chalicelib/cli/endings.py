@@ -34,7 +34,8 @@ def _tell(session: Session, operation: Json, application: str) -> None:
     screen = session.screen
     state = str(operation["state"])
     took = seconds_between(operation.get("startedAt"), operation.get("finishedAt"))
-    spent = f" in {duration(took)}" if took is not None else ""
+    # The clock of a storage may know whole seconds only.
+    spent = "" if took is None else f" in {duration(took)}" if took else " in less than a second"
     if state in {"failed", "cancelled"}:
         # An ending that is not wanted is told even to who wants quiet.
         head = (
@@ -65,6 +66,7 @@ def _good_news(operation: Json, application: str, spent: str) -> list[object]:
 
     from chalicelib.cli.rendering.objects import gap_in_words
     from chalicelib.cli.rendering.operations import backup_in_words, counts_in_words, verified_in_words
+    from chalicelib.cli.rendering.restores import where
 
     outcome = operation.get("outcome") or {}
     style = _STYLES[str(operation["state"])]
@@ -78,7 +80,9 @@ def _good_news(operation: Json, application: str, spent: str) -> list[object]:
         lines += [f"  not read: {gap_in_words(gap)}" for gap in _listed(outcome.get("gaps"))]
     elif operation["kind"] in {"restore", "undo"}:
         verb = "restored" if operation["kind"] == "restore" else "put back to what it was before"
-        lines.append(Text.assemble((f"{application} {verb}", style), f"{spent}."))
+        there = where(operation.get("arguments"))
+        place = f" ({printable(there)})" if there else ""
+        lines.append(Text.assemble((f"{application} {verb}", style), f"{place}{spent}."))
         lines.append(f"  {counts_in_words(outcome.get('counts') or {}, done=True)}")
         if outcome.get("verified"):
             lines.append(f"  read back: {verified_in_words(outcome['verified'])}")
@@ -120,9 +124,11 @@ def _next(operation: Json, application: str) -> list[str]:
         return [f"Object by object: {{program}} result {operation['id']}", *back]
     if kind in {"restore", "undo"} and operation.get("startedAt"):
         from chalicelib.cli.rendering.operations import left_changes
+        from chalicelib.cli.rendering.restores import planned_again
 
         stale = (operation.get("error") or {}).get("code") == "conflict"
-        hints = [f"See what has changed: {{program}} plan {application}"] if stale else []
+        again = planned_again(operation.get("arguments") or {}, application)
+        hints = [f"See what has changed: {{program}} {again}"] if stale else []
         if kind == "restore" and left_changes(operation):
             hints.append(f"Take back what it left: {{program}} undo {operation['id']}")
         return [*hints, f"Object by object: {{program}} result {operation['id']}"]

@@ -1,4 +1,4 @@
-"""Options that say where to restore to, and how a plan's destination is told."""
+"""Options that say where to restore to."""
 
 from __future__ import annotations
 
@@ -72,11 +72,3 @@ def _pairs(option: str, given: Iterable[str]) -> dict[str, str]:
         if pairs.setdefault(old, new) != new:
             raise click.UsageError(f"{option}: {old} is there twice.")
     return pairs
-
-
-def told(made: Json) -> str:
-    """Where a plan leads, such as `shop → copy on cluster cl-…`; empty for in place."""
-    there = made.get("destination") or {}
-    names = ", ".join(f"{old} → {new}" for old, new in (there.get("namespaces") or {}).items())
-    cluster = f"on cluster {there['cluster']}" if there.get("cluster") else ""
-    return " ".join(part for part in (names, cluster) if part)

@@ -8,7 +8,7 @@ import click
 
 from chalicelib.cli.agreement import agree
 from chalicelib.cli.command import command
-from chalicelib.cli.commands.destination import destination, elsewhere, told
+from chalicelib.cli.commands.destination import destination, elsewhere
 from chalicelib.cli.commands.names import OPERATION, application_argument, version_argument
 from chalicelib.cli.endings import conclude
 from chalicelib.cli.exits import Exit, exit_of_operation
@@ -269,6 +269,7 @@ def _show_plan(
     from chalicelib.cli.rendering.marks import Marks
     from chalicelib.cli.rendering.objects import object_name
     from chalicelib.cli.rendering.plans import Page, plan_lines
+    from chalicelib.cli.rendering.restores import where
     from chalicelib.cli.rendering.words import ago, printable
 
     screen = session.screen
@@ -278,10 +279,10 @@ def _show_plan(
         about = [version["name"]] if version.get("name") else []
         if version.get("capturedAt"):
             about.append(f"made {ago(version['capturedAt'], session.now)}")
-        where = told(made)
-        yield Text.assemble((f"{application} {'elsewhere' if where else 'back'} to ", "bold"), made["version"])
-        if where:
-            yield Text(printable(where))
+        there = where(made.get("destination"))
+        yield Text.assemble((f"{application} {'elsewhere' if there else 'back'} to ", "bold"), made["version"])
+        if there:
+            yield Text(printable(there))
         yield Text(printable(", ".join([*about, f"mode {made['mode']}"])), style="dim")
         yield Text()
         yield from plan_lines(made, Page(console.width, Marks(unicode=screen.unicode), everything))
@@ -298,6 +299,7 @@ def _show_plan(
 def _may_be_applied(session: Session, made: Json, version: Json, application: Json) -> bool:
     """Ask whether to apply a plan; `False` when there is nothing to do."""
     from chalicelib.cli.rendering.plans import consequences, writes
+    from chalicelib.cli.rendering.restores import where
 
     if made.get("blockers"):
         raise Failure.refused(
@@ -310,6 +312,6 @@ def _may_be_applied(session: Session, made: Json, version: Json, application: Js
     session.screen.err.print()
     for sentence in consequences(made):
         session.screen.err.print(sentence)
-    where = told(made)
-    agree(session, f"Restore {application['name']} to {version['id']}{f' ({where})' if where else ''}?", yes=False)
+    there = where(made.get("destination"))
+    agree(session, f"Restore {application['name']} to {version['id']}{f' ({there})' if there else ''}?", yes=False)
     return True

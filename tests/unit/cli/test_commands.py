@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,13 @@ def test_a_backup_says_what_it_made_and_what_comes_next(mainstay: Mainstay, serv
     assert said.out == f"Version {NEW} of shop made in 3.2 s.\n  42 objects, 121 KiB, 2.0 KiB new\n"
     assert said.err == f"See it: mainstay show {NEW}\n"
     assert said.code is Exit.OK or said.code == 0
+
+
+def test_what_took_no_time_by_the_storages_clock_took_less_than_a_second(
+    mainstay: Mainstay, service: FakeService
+) -> None:
+    service.operations[BACKUP]["finishedAt"] = service.operations[BACKUP]["startedAt"]
+    assert mainstay("backup", "shop").out.startswith(f"Version {NEW} of shop made in less than a second.\n")
 
 
 def test_a_backup_waits_and_tells_how_far_it_is(mainstay: Mainstay, service: FakeService) -> None:
@@ -304,6 +312,37 @@ def test_a_restore_with_yes_starts_at_once(mainstay: Mainstay, service: FakeServ
     assert said.code == 0
     assert said.out == "shop restored in 3.2 s.\n  1 created, 3 updated, 1 deleted\n  read back: 42 as wanted\n"
     assert f"mainstay undo {RESTORE}" in said.err
+
+
+def test_a_restore_elsewhere_says_where(mainstay: Mainstay, service: FakeService) -> None:
+    service.operations[RESTORE]["arguments"] |= {"namespaces": {"shop": "copy"}, "cluster": "cl-2"}
+    said = mainstay("restore", "shop", "latest", "--yes", "--namespace", "copy", "--to-cluster", "standby")
+    assert said.out.startswith("shop restored (shop → copy on cluster cl-2) in 3.2 s.\n")
+
+
+def test_after_a_stale_plan_the_same_is_planned_again(mainstay: Mainstay, service: FakeService) -> None:
+    asked: dict[str, Any] = {
+        "version": NEW,
+        "mode": "merge",
+        "only": ["ConfigMap/*"],
+        "consent": ["Namespace"],
+        "shared": True,
+        "namespaces": {"shop": "copy"},
+        "cluster": "cl-2",
+        "storageClasses": {"fast": "standard"},
+        "suspend": False,
+    }
+    stale = {"code": "conflict", "message": "The plan is stale."}
+    service.operations[RESTORE] = fake.operation(RESTORE, "restore", "failed", arguments=asked, error=stale)
+    line = (
+        f"plan shop {NEW} --mode=merge '--only=ConfigMap/*' --consent=Namespace --shared --namespace=shop=copy "
+        "--to-cluster=cl-2 --storage-class=fast=standard --no-suspend"
+    )
+    assert f"See what has changed: mainstay {line}\n" in mainstay("restore", "shop", "--plan", PLAN, "--yes").err
+    assert mainstay(*shlex.split(line)).code == 0
+    (sent,) = _sent(service, "PUT", "/version/restoreVersion")[1:]
+    wished = {name: value for name, value in asked.items() if name != "version"}
+    assert sent == {"dryRun": True, **wished}
 
 
 @pytest.fixture
