@@ -174,12 +174,13 @@ def test_there_and_back_on_the_command_line(mainstay: Terminal, control_plane: A
 
 def test_a_stale_plan_is_refused_and_says_what_to_do(mainstay: Terminal, control_plane: Access, shop: str) -> None:
     _registered(mainstay, shop)
+    older = mainstay("backup", shop, "-q").out.strip()
     mainstay("backup", shop)
     _break(control_plane, shop)
-    saved = mainstay("plan", shop, "-o", "json").json["operation"]
+    saved = mainstay("plan", shop, older, "--mode", "merge", "-o", "json").json["operation"]
     control_plane.apply(_config_map(shop, "settings", {"colour": "green"}))
     said = mainstay("restore", shop, "--plan", saved, "--yes", code=4)
-    assert f"mainstay plan {shop}" in said.err
+    assert f"mainstay plan {shop} {older} --mode=merge\n" in said.err
     assert _data(control_plane, shop, "settings")["colour"] == "green"
 
 
