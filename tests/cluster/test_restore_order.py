@@ -161,6 +161,20 @@ def test_replicas_that_an_autoscaler_set_are_not_set_back(control_plane) -> None
         assert "hostNetwork" not in spec["template"]["spec"]
 
 
+@pytest.mark.parametrize("room", [0, 64 * 1024 * 1024], ids=["no-room", "room"])
+def test_an_autoscaler_that_came_since_is_known_however_much_differs(
+    control_plane, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr("chalicelib.engine.plan.planner._MOST_KEPT", room)
+    with open_scene(control_plane, APP) as scene:
+        scaler = {name: scene.get("HorizontalPodAutoscaler/web")[name] for name in ("apiVersion", "kind", "spec")}
+        scene.delete("HorizontalPodAutoscaler/web")
+        version = scene.backup()
+        scene.post({**scaler, "metadata": {"name": "web"}})
+        scene.api.patch(scene.find("Deployment/web") + "/scale", {"spec": {"replicas": 4}})
+        assert "Deployment/web" not in scene.planned(version, mode="merge")
+
+
 def test_replicas_are_set_back_where_no_autoscaler_does(control_plane) -> None:
     with open_scene(control_plane, APP) as scene:
         scene.delete("HorizontalPodAutoscaler/web")

@@ -98,14 +98,17 @@ class _Differing:
         self._size = 0
 
     def take(self, listing: Listing, key: ObjectKey, content: Body, digest: bytes, raw: bytes) -> int:  # noqa: ARG002
-        """Keep it if it differs, or if it tells of others (autoscalers)."""
+        """Keep it if it differs and there is room: it can be read again. An autoscaler, which tells of others, is
+        always kept: nobody would know that there is one to read."""
         wanted = self._wanted.index.digest(key)
         differs = wanted is not None and wanted != digest
-        if differs or (key.group, key.kind) == AUTOSCALER:
+        scales = (key.group, key.kind) == AUTOSCALER
+        if differs or scales:
             packed = zlib.compress(raw, 1)
-            if self._size + len(packed) <= _MOST_KEPT:
+            size = self._size + len(packed) - len(self._kept.get(key, b""))
+            if scales or size <= _MOST_KEPT:
                 self._kept[key] = packed
-                self._size += len(packed)
+                self._size = size
         return 0
 
     def misses(self, key: ObjectKey) -> bool:
