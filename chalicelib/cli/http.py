@@ -1,7 +1,7 @@
 """The service over HTTP.
 
 Time limits on everything. Reads are repeated when the server or something in front of it had a bad moment;
-a write only where the request cannot have arrived, because nobody wants two restores. The token goes to the
+a write never is, because nobody wants two restores. The token goes to the
 host it is meant for: redirects are not followed.
 """
 
@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from chalicelib.cli.exits import Exit
 from chalicelib.cli.failure import Failure
 from chalicelib.cli.gateway import Json
+from chalicelib.cli.token import is_loopback
 
 _PAGE = 200
 _PAUSES = (0.3, 1.0, 2.0)
@@ -338,6 +339,14 @@ def _pool(url: str, timeout: float) -> Any:
     parts = urlsplit(url)
     limit = urllib3.Timeout(connect=min(5.0, timeout), read=timeout)
     proxy = getproxies().get(parts.scheme)
-    if proxy and not proxy_bypass(parts.hostname or ""):
-        return urllib3.ProxyManager(proxy, timeout=limit)
-    return urllib3.PoolManager(timeout=limit)
+    # What is meant for this machine, such as the runner's own token, never leaves it.
+    if not proxy or is_loopback(url) or proxy_bypass(parts.hostname or ""):
+        return urllib3.PoolManager(timeout=limit)
+    try:
+        return urllib3.ProxyManager(proxy if "://" in proxy else f"http://{proxy}", timeout=limit)
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
+        raise Failure.refused(
+            f"The proxy that is set for {parts.scheme} cannot be used.",
+            f"Set {parts.scheme}_proxy to http://HOST:PORT or https://HOST:PORT, or no_proxy to {parts.hostname}.",
+            code="proxy-unusable",
+        ) from error

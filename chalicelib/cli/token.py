@@ -20,7 +20,7 @@ def find_token(url: str, token_file: str = "") -> str | None:
     if token_file:
         return _read(Path(token_file).expanduser())
     if token := os.environ.get("MAINSTAY_TOKEN", "").strip():
-        return token
+        return _one("MAINSTAY_TOKEN", token)
     if named := os.environ.get("MAINSTAY_TOKEN_FILE", "").strip():
         return _read(Path(named).expanduser())
     if is_loopback(url):
@@ -72,9 +72,14 @@ def _read(path: Path) -> str:
         ) from error
     if loose and os.name == "posix":
         print(f"warning: {path} can be read by others; mend it with: chmod 600 {path}", file=sys.stderr)
-    if not text or any(not mark.isprintable() or mark.isspace() for mark in text):
+    return _one(str(path), text)
+
+
+def _one(source: str, text: str) -> str:
+    """The token. What is none is refused here, without it: in a header it would be an error that shows it."""
+    if not text or any(not mark.isascii() or not mark.isprintable() or mark.isspace() for mark in text):
         raise Failure(
-            f"{path} does not hold one token on one line.",
+            f"{source} does not hold one token on one line.",
             code="token-unreadable",
             exit_code=Exit.REFUSED,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def prepare(environment: Mapping[str, str]) -> Prepared:
             hint="name a file that holds its passphrase, or set MAINSTAY_KMS_KEY",
         )
         raise Invalid(f"Settings cannot be used: {problem}.", [problem])
-    if not (settings.admin_token or settings.admin_token_file):
+    if not (settings.admin_token or settings.admin_token_file or settings.admin_token_sha256):
         added["MAINSTAY_ADMIN_TOKEN_FILE"] = str(_kept(data / TOKEN, True, made))
     return Prepared(Settings.read({**environment, **added}), added, tuple(made))
 
@@ -91,12 +92,12 @@ def _kept(path: Path, may_make: bool, made: list[Path]) -> Path:  # noqa: FBT001
         )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Exclusively: of two runners that start at once one makes it, and the other reads it.
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-") as file:  # mode 600
             file.write(secrets.token_urlsafe(32) + "\n")
             file.flush()
             os.fsync(file.fileno())
+            # Whole and exclusively: of two runners that start at once one makes it, and the other reads it.
+            os.link(file.name, path)
     except FileExistsError:
         return path
     except OSError as error:

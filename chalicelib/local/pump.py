@@ -92,7 +92,9 @@ class Pump:
 
     def _take_due(self) -> None:
         now = time.monotonic()
-        self._paused = {key: until for key, until in self._paused.items() if until > now}
+        for key, until in list(self._paused.items()):  # workers add to it meanwhile
+            if until <= now:
+                del self._paused[key]
         for entry in self._engine.due():
             if self._stopping.is_set():
                 return

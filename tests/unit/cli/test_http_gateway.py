@@ -215,3 +215,36 @@ def _private(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o600)
     return path
+
+
+def test_what_is_meant_for_this_machine_goes_to_no_proxy(
+    gateway: HttpGateway, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert [each["id"] for each in gateway.versions(APP, safety=True)["items"]] == [
+        each["id"] for each in service.versions
+    ]
+
+
+def test_a_proxy_may_be_named_without_a_scheme_and_one_that_is_none_is_told(
+    running: RunningService, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", running.url.removeprefix("http://"))
+    beyond = HttpGateway("http://mainstay.example", TOKEN, timeout=5, sleep=lambda _seconds: None)
+    assert beyond.applications()["items"]
+    assert len(service.asked) == 1
+    monkeypatch.setenv("http_proxy", "socks9://user:secret@proxy:1")
+    other = HttpGateway("http://mainstay.example", TOKEN, timeout=5, sleep=lambda _seconds: None)
+    with pytest.raises(Failure, match="The proxy that is set for http cannot be used") as raised:
+        other.applications()
+    assert "secret" not in f"{raised.value} {raised.value.hint}"
+
+
+@pytest.mark.parametrize("token", ["one\ntwo", "one two", "schlüssel"])
+def test_a_token_that_is_none_is_refused_and_not_shown(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAINSTAY_TOKEN", token)
+    with pytest.raises(Failure, match="MAINSTAY_TOKEN does not hold one token on one line") as raised:
+        find_token("http://127.0.0.1:8700")
+    assert token not in f"{raised.value}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 import stat
 from pathlib import Path
 
 import pytest
 
 from chalicelib.domain.errors import Invalid, StorageError
-from chalicelib.local.first_start import found, prepare
+from chalicelib.local.first_start import Prepared, found, prepare
 
 
 def test_nothing_set_makes_repository_passphrase_and_token(tmp_path: Path) -> None:
@@ -31,6 +32,33 @@ def test_the_second_start_finds_what_the_first_one_made(tmp_path: Path) -> None:
     second = prepare(environment)
     assert second.made == ()
     assert second.settings == first.settings
+
+
+def test_a_runner_that_starts_while_another_makes_its_secrets_meets_none_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"MAINSTAY_DATA": str(tmp_path / "data")}
+    others: list[Prepared] = []
+    make = secrets.token_urlsafe
+
+    def meanwhile(size: int) -> str:
+        monkeypatch.setattr(secrets, "token_urlsafe", make)
+        others.append(prepare(environment))
+        return make(size)
+
+    monkeypatch.setattr(secrets, "token_urlsafe", meanwhile)
+    one = prepare(environment)
+    (other,) = others
+    assert [path.name for path in other.made] == ["passphrase", "token"]
+    assert one.made == ()
+    assert one.settings == other.settings
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["passphrase", "token"]
+
+
+def test_no_token_is_made_beside_the_digest_of_one(tmp_path: Path) -> None:
+    prepared = prepare({"MAINSTAY_DATA": str(tmp_path / "data"), "MAINSTAY_ADMIN_TOKEN_SHA256": "ab" * 32})
+    assert [path.name for path in prepared.made] == ["passphrase"]
+    assert prepared.settings.read_admin_token() is None
 
 
 def test_what_is_set_is_left_alone(tmp_path: Path) -> None:
