@@ -127,8 +127,10 @@ def _next(operation: Json, application: str) -> list[str]:
         from chalicelib.cli.rendering.restores import planned_again
 
         stale = (operation.get("error") or {}).get("code") == "conflict"
-        again = planned_again(operation.get("arguments") or {}, application)
-        hints = [f"See what has changed: {{program}} {again}"] if stale else []
+        hints = []
+        if stale:
+            again = planned_again(operation.get("arguments") or {}, application)
+            hints.append(f"See what has changed: {{program}} {again}")
         if kind == "restore" and left_changes(operation):
             hints.append(f"Take back what it left: {{program}} undo {operation['id']}")
         return [*hints, f"Object by object: {{program}} result {operation['id']}"]

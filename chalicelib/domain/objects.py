@@ -63,6 +63,11 @@ class Resource:
         """`v1` or `apps/v1`, as objects carry it."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    @property
+    def defined_by(self) -> str:
+        """The name of its CustomResourceDefinition, if it has one."""
+        return f"{self.plural}.{self.group}"
+
     def collection_path(self, namespace: str = "") -> str:
         """The URL path of the collection, in one namespace or (`""`) in all."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"

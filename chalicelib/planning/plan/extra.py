@@ -105,14 +105,11 @@ def _to_be_made(draft: Draft, definition: Action) -> str:
     made = [
         action.object.key
         for action in draft.actions
-        if action.verb is Verb.CREATE and _defined_by(draft, action.object.key) == definition.object.name
+        if action.verb is Verb.CREATE
+        and (resource := draft.context.resource_of(action.object.key)) is not None
+        and resource.defined_by == definition.object.name
     ]
     return f"Without it these of the version could not be made: {named(made, 5)}." if made else ""
-
-
-def _defined_by(draft: Draft, key: ObjectKey) -> str:
-    resource = draft.context.resource_of(key)
-    return f"{resource.plural}.{resource.group}" if resource is not None else ""
 
 
 def _spared_inside(draft: Draft, key: ObjectKey) -> str:

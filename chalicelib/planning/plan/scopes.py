@@ -38,7 +38,7 @@ def refuse_other_scopes(draft: Draft) -> Iterator[str]:
         resource = draft.context.resource_of(key) if action.verb is Verb.CREATE else None
         if resource is None or resource.namespaced == bool(key.namespace):
             continue
-        name = f"{resource.plural}.{resource.group}"
+        name = resource.defined_by
         if name not in definitions or not definitions[name].verb.writes:
             found[name].append(number)
     for name, numbers in sorted(found.items()):

@@ -206,9 +206,7 @@ def references_of(body: Body, resource: Resource) -> Iterator[Reference]:
     kind = (key.group, key.kind)
     rules = _TABLE.get(kind, ())
     if key.group not in BUILT_IN:
-        yield Reference(
-            ObjectKey(*DEFINITION, "", f"{resource.plural}.{key.group}"), f"defines the kind of {key}", key
-        )
+        yield Reference(ObjectKey(*DEFINITION, "", resource.defined_by), f"defines the kind of {key}", key)
         service = ObjectKey("apiregistration.k8s.io", "APIService", "", f"{resource.version}.{key.group}")
         yield Reference(service, f"serves the kind of {key}", key)
         rules = (*rules, *_CUSTOM)
